@@ -1,0 +1,4 @@
+@NullMarked
+package dev.freshet.attention;
+
+import org.jspecify.annotations.NullMarked;

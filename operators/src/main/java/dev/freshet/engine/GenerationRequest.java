@@ -1,0 +1,22 @@
+package dev.freshet.engine;
+
+import dev.freshet.request.SamplingParams;
+import dev.freshet.request.SpeculationMode;
+
+/**
+ * What the engine is asked to generate, in token ids alone. Immutable.
+ *
+ * @param id unique among the sequences in the engine
+ * @param prompt [n] token ids, n at least 1
+ * @param params sampling parameters; ids are checked against the vocabulary by the caller
+ * @param stop sees each generated token
+ * @param speculation drafting mode
+ * @param priority smaller is admitted earlier; equal values in order of arrival
+ */
+public record GenerationRequest(
+        String id,
+        int[] prompt,
+        SamplingParams params,
+        StopCondition stop,
+        SpeculationMode speculation,
+        int priority) {}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.freshet.engine;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.freshet.kernel;
+
+import org.jspecify.annotations.NullMarked;

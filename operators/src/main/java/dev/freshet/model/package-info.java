@@ -1,0 +1,4 @@
+@NullMarked
+package dev.freshet.model;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.freshet.operator;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.freshet.request;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.freshet.sampling;
+
+import org.jspecify.annotations.NullMarked;

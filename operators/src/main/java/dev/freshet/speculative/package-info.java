@@ -1,0 +1,4 @@
+@NullMarked
+package dev.freshet.speculative;
+
+import org.jspecify.annotations.NullMarked;

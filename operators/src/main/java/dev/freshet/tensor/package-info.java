@@ -1,0 +1,4 @@
+@NullMarked
+package dev.freshet.tensor;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.freshet.tokenizer;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.freshet.cli;
+
+import org.jspecify.annotations.NullMarked;

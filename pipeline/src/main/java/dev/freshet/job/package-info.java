@@ -1,0 +1,4 @@
+@NullMarked
+package dev.freshet.job;
+
+import org.jspecify.annotations.NullMarked;

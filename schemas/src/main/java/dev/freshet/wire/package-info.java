@@ -1,0 +1,4 @@
+@NullMarked
+package dev.freshet.wire;
+
+import org.jspecify.annotations.NullMarked;
