@@ -25,6 +25,11 @@ abstract class HeapKernels implements Kernels {
     }
 
     @Override
+    public final float[] host(Buffer source, int count, float[] scratch) {
+        return FloatArray.of(source);
+    }
+
+    @Override
     public final void write(float[] source, int at, int count, Buffer target, long offset) {
         System.arraycopy(source, at, FloatArray.of(target), Math.toIntExact(offset), count);
     }

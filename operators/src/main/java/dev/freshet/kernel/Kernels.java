@@ -26,6 +26,12 @@ public interface Kernels extends AutoCloseable {
     /** Copies floats to the host. */
     void read(Buffer source, long offset, float[] out, int at, int count);
 
+    /**
+     * The first floats of a buffer in host memory: the buffer itself on the CPU, else a copy in scratch or in a new array when that is
+     * too short. Read it before the next operation that writes the buffer.
+     */
+    float[] host(Buffer source, int count, float[] scratch);
+
     /** Copies floats from the host. */
     void write(float[] source, int at, int count, Buffer target, long offset);
 

@@ -1,6 +1,67 @@
 package dev.freshet.model;
 
-/** A language model with its slots. To be filled in by the core. */
+import dev.freshet.kernel.Paths;
+import java.util.List;
+
+/**
+ * A language model with its slots: one forward pass for prefill chunks, single tokens and draft trees, and one commit that alone
+ * writes state. Confined to the engine thread.
+ */
 public interface Model extends AutoCloseable {
+
+    /** Number of token ids. */
     int vocabSize();
+
+    /** Longest sequence, prompt and output together; Integer.MAX_VALUE when unbounded. */
+    int contextLength();
+
+    /** G: chunks and drafts must not reach beyond a multiple of it; Integer.MAX_VALUE when nothing limits them. */
+    int groupSize();
+
+    /** Sequences that can hold state at the same time. */
+    int slots();
+
+    /** State of one sequence. */
+    long bytesPerSlot();
+
+    /** Most rows of one forward pass. */
+    int maxRows();
+
+    /** Most rows with logits of one forward pass. */
+    int maxLogitRows();
+
+    /** Runs the rows of a batch; reads state, writes none. Logits stay valid until the next call. */
+    void forward(Batch batch);
+
+    /** Logits of the last forward pass, [logit rows, V], in the order of the batch's logit rows. Do not keep or change. */
+    float[] logits();
+
+    /** Copies the final hidden state [D] of a logit row of the last forward pass. */
+    void hidden(int logitRow, float[] out);
+
+    /** Length D of a hidden state. */
+    int hiddenSize();
+
+    /** Appends the accepted rows of every segment of the last forward pass to the state of its slot. */
+    void commit(Paths paths);
+
+    /** Zeroes a slot whose sequence has committed so many tokens. */
+    void release(int slot, int tokens);
+
+    /** Number of Medusa heads; 0 for none. */
+    int medusaHeads();
+
+    /** Choices of the candidate tree of the model directory, empty without heads. */
+    List<List<Integer>> medusaTree();
+
+    /**
+     * Runs the Medusa heads.
+     *
+     * @param hidden in, [rows, D] final hidden states
+     * @param out overwritten, [rows, K, V] logits
+     */
+    void medusaLogits(float[] hidden, int rows, float[] out);
+
+    @Override
+    void close();
 }

@@ -1,0 +1,12 @@
+package dev.freshet.attention;
+
+import dev.freshet.kernel.Kernels;
+import dev.freshet.kernel.ReferenceKernels;
+
+final class ReferenceAttentionGoldenTest extends AttentionGoldenContract {
+
+    @Override
+    Kernels open() {
+        return new ReferenceKernels();
+    }
+}
