@@ -37,8 +37,36 @@ public record PromptRequest(
         @Nullable String sessionId,
         @Nullable String model) {
 
-    public PromptRequest {
-        messages = List.copyOf(messages);
+    // Spelled out because a compact constructor loses the annotation of the array parameter.
+    public PromptRequest(
+            String id,
+            @Nullable String prompt,
+            List<ChatMessage> messages,
+            int @Nullable [] promptTokenIds,
+            @Nullable String chatFormat,
+            SamplingParams params,
+            @Nullable SpeculationMode speculation,
+            boolean echo,
+            boolean stream,
+            boolean returnTokenIds,
+            int priority,
+            @Nullable Long deadlineMillis,
+            @Nullable String sessionId,
+            @Nullable String model) {
+        this.id = id;
+        this.prompt = prompt;
+        this.messages = List.copyOf(messages);
+        this.promptTokenIds = promptTokenIds;
+        this.chatFormat = chatFormat;
+        this.params = params;
+        this.speculation = speculation;
+        this.echo = echo;
+        this.stream = stream;
+        this.returnTokenIds = returnTokenIds;
+        this.priority = priority;
+        this.deadlineMillis = deadlineMillis;
+        this.sessionId = sessionId;
+        this.model = model;
     }
 
     /** Whether the request is a conversation, which decides the shape of the answer. */
