@@ -1,61 +1,370 @@
 package dev.freshet.engine;
 
+import dev.freshet.kernel.Paths;
+import dev.freshet.model.Batch;
 import dev.freshet.model.Model;
+import dev.freshet.request.ErrorCode;
+import dev.freshet.request.RequestError;
+import dev.freshet.request.SpeculationMode;
+import dev.freshet.sampling.Logprobs;
+import dev.freshet.sampling.Sampler;
+import dev.freshet.speculative.DraftTree;
+import dev.freshet.speculative.TypicalAcceptance;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Continuous batching over one model: sequences join at any step, long prompts are run in chunks, and finished ones leave.
- * Confined to the engine thread.
+ * Continuous batching over one model: sequences join at any step, long prompts are run in chunks beside the decoding ones, and
+ * finished ones leave. A completion depends on the model and its request alone (ARCHITECTURE.md, the bit rule). Confined to the
+ * engine thread.
  */
 public final class Engine {
 
-    /** Creates an engine with as many slots as the model's state pool. */
+    private final Model model;
+    private final EngineConfig config;
+    private final Scheduler scheduler;
+    private final Sampler sampler;
+    private final Drafting drafting;
+    private final Batch batch;
+    private final Paths paths;
+    private final int[] path;
+    private final List<Planned> plan = new ArrayList<>();
+    private final List<StepResult.Finished> refused = new ArrayList<>();
+    private long arrivals;
+
+    /** One segment of the step at hand: a chunk of known tokens, or a draft whose root is the last known token. */
+    private record Planned(Sequence sequence, int rows, int logitRow, @Nullable DraftTree draft) {}
+
+    /** Creates an engine with as many slots as the model has. */
     public Engine(Model model, EngineConfig config) {
-        throw new UnsupportedOperationException();
+        this.model = model;
+        this.config = config;
+        scheduler = new Scheduler(model.slots());
+        sampler = new Sampler(model.vocabSize());
+        drafting = new Drafting(model, config.stepTimer() != null);
+        batch = new Batch(model.slots(), model.maxRows(), model.maxLogitRows());
+        paths = new Paths(model.slots(), model.maxRows());
+        path = new int[model.maxRows()];
+        for (int i = 0; i < path.length; i++) {
+            path[i] = i;
+        }
     }
 
     /** Whether {@link #submit} would accept another sequence. */
     public boolean hasRoom() {
-        throw new UnsupportedOperationException();
+        return scheduler.waiting() < config.queueLimit();
     }
 
-    /** Queues a sequence; throws IllegalStateException when there is no room or the id is taken. */
+    /**
+     * Queues a sequence. One that can never run (a token outside the vocabulary, a prompt that fills the context) ends in the next
+     * step with an error.
+     *
+     * @throws IllegalStateException when there is no room or the id is taken
+     */
     public void submit(GenerationRequest request) {
-        throw new UnsupportedOperationException();
+        if (!hasRoom()) {
+            throw new IllegalStateException("Cannot submit: expected room in the queue of " + config.queueLimit());
+        }
+        add(new Sequence(request, config.endTokens(), arrivals++));
     }
 
     /** Queues a restored sequence ahead of new ones, room or not; stop must have seen the output tokens already. */
     public void restore(SequenceSnapshot snapshot, StopCondition stop) {
-        throw new UnsupportedOperationException();
+        GenerationRequest request = new GenerationRequest(
+                snapshot.id(), snapshot.prompt(), snapshot.params(), stop, snapshot.speculation(), snapshot.priority());
+        Sequence sequence = new Sequence(request, snapshot.output(), config.endTokens(), arrivals++);
+        SequenceStats stats = snapshot.stats();
+        sequence.drafts = stats.drafts();
+        sequence.draftTokens = stats.draftTokens();
+        sequence.acceptedDraftTokens = stats.acceptedDraftTokens();
+        sequence.resumed = stats.resumed() + 1;
+        sequence.recomputedTokens =
+                stats.recomputedTokens() + (snapshot.output().length == 0 ? 0 : sequence.length - 1);
+        sequence.logprobs.addAll(snapshot.logprobs());
+        add(sequence);
     }
 
-    /** Removes a sequence; returns what it generated so far (reason ABORT, no error set), or null when the id is unknown. */
-    public StepResult.@org.jspecify.annotations.Nullable Finished cancel(String id) {
-        throw new UnsupportedOperationException();
+    private void add(Sequence sequence) {
+        if (scheduler.contains(sequence.id)) {
+            throw new IllegalStateException("Cannot submit: the id is taken by a sequence in the engine");
+        }
+        sequence.error = obstacle(sequence);
+        if (sequence.error != null) {
+            sequence.finish = FinishReason.ERROR;
+            refused.add(sequence.finished());
+        } else {
+            scheduler.enqueue(sequence);
+        }
     }
 
-    /** Whether no sequence waits or decodes. */
+    private @Nullable RequestError obstacle(Sequence sequence) {
+        if (sequence.promptLength == 0) {
+            return new RequestError(ErrorCode.EMPTY_PROMPT, "prompt", "The prompt has no tokens. Send at least one.");
+        }
+        if (sequence.length >= model.contextLength()) {
+            return new RequestError(
+                    ErrorCode.PROMPT_TOO_LONG,
+                    "prompt",
+                    "The prompt has " + sequence.length + " tokens, expected fewer than the context length "
+                            + model.contextLength() + ". Shorten it.");
+        }
+        for (int i = 0; i < sequence.length; i++) {
+            if (sequence.tokens[i] < 0 || sequence.tokens[i] >= model.vocabSize()) {
+                return new RequestError(
+                        ErrorCode.INVALID_PARAM,
+                        "prompt_token_ids",
+                        "Token id " + sequence.tokens[i] + " expected in [0, " + model.vocabSize() + ").");
+            }
+        }
+        return null;
+    }
+
+    /** Removes a sequence; returns what it generated so far with reason ABORT and no error set, or null when the id is unknown. */
+    public StepResult.@Nullable Finished cancel(String id) {
+        Sequence sequence = scheduler.take(id);
+        if (sequence == null) {
+            return null;
+        }
+        if (sequence.slot != Sequence.NO_SLOT) {
+            model.release(sequence.slot, sequence.committed);
+            scheduler.remove(List.of(sequence));
+        }
+        sequence.finish = FinishReason.ABORT;
+        return sequence.finished();
+    }
+
+    /** Whether no sequence waits or decodes and no refusal waits to be reported. */
     public boolean isIdle() {
-        throw new UnsupportedOperationException();
+        return scheduler.isIdle() && refused.isEmpty();
     }
 
     /** Sequences with a slot. */
     public int running() {
-        throw new UnsupportedOperationException();
+        return scheduler.running().size();
     }
 
     /** Sequences without a slot. */
     public int waiting() {
-        throw new UnsupportedOperationException();
+        return scheduler.waiting();
     }
 
-    /** Runs one iteration over all sequences that have a slot; an idle engine returns an empty result. */
-    public StepResult step() {
-        throw new UnsupportedOperationException();
+    /** Slots in all. */
+    public int slots() {
+        return model.slots();
     }
 
     /** Returns all sequences in order of admission, waiting ones last. */
     public List<SequenceSnapshot> snapshot() {
-        throw new UnsupportedOperationException();
+        return scheduler.all().stream().map(Sequence::snapshot).toList();
+    }
+
+    /** Runs one iteration over all sequences that have a slot; an idle engine returns an empty result. */
+    public StepResult step() {
+        List<StepResult.Finished> finished = new ArrayList<>(refused);
+        refused.clear();
+        scheduler.admit();
+        long start = now();
+        int prompt = planStep();
+        if (plan.isEmpty()) {
+            return new StepResult(List.of(), finished, new StepResult.Stats(0, 0, 0, 0, 0, 0));
+        }
+        model.forward(batch);
+        int[] drafted = new int[3];
+        List<StepResult.Accepted> accepted = new ArrayList<>();
+        List<Sequence> ended = new ArrayList<>();
+        paths.clear();
+        int first = 0;
+        int generated = 0;
+        for (Planned planned : plan) {
+            Sequence s = planned.sequence;
+            s.stepStart = s.outputLength();
+            s.fresh.clear();
+            int rows = planned.draft == null ? acceptChunk(planned) : acceptDraft(planned, drafted);
+            paths.add(first, path, s.finish == null ? rows : 0);
+            first += planned.rows;
+            s.committed += s.finish == null ? rows : 0;
+            int n = s.outputLength() - s.stepStart;
+            generated += n;
+            if (n > 0) {
+                int[] tokens = Arrays.copyOfRange(s.tokens, s.length - n, s.length);
+                accepted.add(new StepResult.Accepted(s.id, tokens, List.copyOf(s.fresh)));
+                s.logprobs.addAll(s.fresh);
+            }
+            if (s.finish != null) {
+                ended.add(s);
+            }
+        }
+        model.commit(paths);
+        for (Sequence s : ended) {
+            finished.add(s.finished());
+            model.release(s.slot, s.committed);
+        }
+        int decoding = plan.size();
+        scheduler.remove(ended);
+        if (prompt == 0) {
+            drafting.record(decoding, generated, now() - start);
+        }
+        return new StepResult(
+                accepted,
+                finished,
+                new StepResult.Stats(batch.rows(), prompt, generated, drafted[0], drafted[1], drafted[2]));
+    }
+
+    private long now() {
+        return config.stepTimer() == null ? 0 : config.stepTimer().getAsLong();
+    }
+
+    /** Fills plan and batch; returns the number of prompt tokens in it. */
+    private int planStep() {
+        plan.clear();
+        batch.clear();
+        List<Sequence> decoding = new ArrayList<>();
+        List<Sequence> prefill = new ArrayList<>();
+        for (Sequence s : scheduler.running()) {
+            (s.decoding() ? decoding : prefill).add(s);
+        }
+        int reserved = prefill.isEmpty() ? 0 : Math.min(config.prefillTokens(), model.maxRows() - decoding.size());
+        int spare = Math.min(
+                model.maxLogitRows() - decoding.size() - prefill.size(), model.maxRows() - reserved - decoding.size());
+        DraftTree[] drafts = drafting.propose(decoding, Math.max(0, spare));
+        for (int i = 0; i < drafts.length; i++) {
+            Sequence s = decoding.get(i);
+            int logitRow = batch.addTree(s.slot, s.committed, drafts[i].tokens(), drafts[i].parents());
+            plan.add(new Planned(s, drafts[i].size(), logitRow, drafts[i]));
+        }
+        int left = Math.min(config.prefillTokens(), model.maxRows() - batch.rows());
+        int prompt = 0;
+        for (Sequence s : prefill) {
+            if (left == 0) {
+                break;
+            }
+            int group = model.groupSize();
+            int room = group == Integer.MAX_VALUE ? Integer.MAX_VALUE : group - s.committed % group;
+            int n = Math.min(s.pending(), Math.min(left, room));
+            int logitRow = batch.addChunk(s.slot, s.tokens, s.committed, n, n == s.pending());
+            plan.add(new Planned(s, n, logitRow, null));
+            left -= n;
+            prompt += n;
+        }
+        return prompt;
+    }
+
+    /** All rows of a chunk are known tokens; its last row may choose the next one. */
+    private int acceptChunk(Planned planned) {
+        if (planned.logitRow >= 0) {
+            draw(planned.sequence, planned.logitRow);
+            keepHidden(planned.sequence, planned.logitRow);
+        }
+        for (int i = 0; i < planned.rows; i++) {
+            path[i] = i;
+        }
+        return planned.rows;
+    }
+
+    /** Walks from the root to the last accepted node; returns the number of accepted rows, the nodes are in path. */
+    private int acceptDraft(Planned planned, int[] drafted) {
+        Sequence s = planned.sequence;
+        DraftTree tree = Objects.requireNonNull(planned.draft);
+        int rows = s.speculation == SpeculationMode.TYPICAL && tree.size() > 1
+                ? walkTypical(s, tree, planned.logitRow)
+                : walkExact(s, tree, planned.logitRow);
+        if (tree.size() > 1) {
+            s.drafts++;
+            s.draftTokens += tree.size() - 1;
+            s.acceptedDraftTokens += rows - 1;
+            drafted[0]++;
+            drafted[1] += tree.size() - 1;
+            drafted[2] += rows - 1;
+        }
+        if (s.finish == null) {
+            keepHidden(s, planned.logitRow + path[rows - 1]);
+        }
+        return rows;
+    }
+
+    /** Exact match: a guess is accepted iff it is the token that plain decoding draws there. */
+    private int walkExact(Sequence s, DraftTree tree, int logitRow) {
+        int rows = 1;
+        path[0] = 0;
+        int node = 0;
+        while (true) {
+            int token = draw(s, logitRow + node);
+            int child = token < 0 ? -1 : tree.child(node, token);
+            if (child >= 0) {
+                path[rows++] = child;
+            }
+            if (child < 0 || s.finish != null) {
+                return rows;
+            }
+            node = child;
+        }
+    }
+
+    /** Typical acceptance, lossy: the deepest path that passes, then one drawn token. */
+    private int walkTypical(Sequence s, DraftTree tree, int logitRow) {
+        int last =
+                TypicalAcceptance.lastNode(tree, model.logits(), logitRow, model.vocabSize(), s.params.temperature());
+        int rows = 0;
+        for (int node = last; node >= 0; node = tree.parents()[node]) {
+            rows++;
+        }
+        int at = rows;
+        for (int node = last; node >= 0; node = tree.parents()[node]) {
+            path[--at] = node;
+        }
+        for (int i = 1; i < rows; i++) {
+            int token = tree.tokens()[path[i]];
+            take(s, logitRow + path[i - 1], token);
+            if (s.finish != null) {
+                return i + 1;
+            }
+        }
+        draw(s, logitRow + last);
+        return rows;
+    }
+
+    /** Draws the next token of a sequence from a logit row; returns it, or -1 after a numeric fault. */
+    private int draw(Sequence s, int logitRow) {
+        int token = sampler.sample(model.logits(), logitRow * model.vocabSize(), s.params, s.history, s.forbiddenNow());
+        if (token == Sampler.NUMERIC_FAULT) {
+            s.finish = FinishReason.ERROR;
+            s.error = new RequestError(
+                    ErrorCode.NUMERIC_FAULT,
+                    null,
+                    "The model gave no finite logits at position " + s.length
+                            + ". Check the weights or the parameters.");
+            return -1;
+        }
+        take(s, logitRow, token);
+        return token;
+    }
+
+    private void take(Sequence s, int logitRow, int token) {
+        if (s.params.logprobs() >= 0) {
+            Logprobs logprobs = sampler.logprobs(
+                    model.logits(),
+                    logitRow * model.vocabSize(),
+                    s.params,
+                    s.history,
+                    s.forbiddenNow(),
+                    token,
+                    s.params.logprobs());
+            s.fresh.add(logprobs);
+        }
+        s.append(token, model.contextLength());
+    }
+
+    private void keepHidden(Sequence s, int logitRow) {
+        if (model.medusaHeads() == 0) {
+            return;
+        }
+        if (s.hidden == null) {
+            s.hidden = new float[model.hiddenSize()];
+        }
+        model.hidden(logitRow, s.hidden);
+        s.hiddenReady = true;
     }
 }

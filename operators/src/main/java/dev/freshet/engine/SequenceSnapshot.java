@@ -2,6 +2,8 @@ package dev.freshet.engine;
 
 import dev.freshet.request.SamplingParams;
 import dev.freshet.request.SpeculationMode;
+import dev.freshet.sampling.Logprobs;
+import java.util.List;
 
 /**
  * A sequence between two steps, waiting or decoding, as a checkpoint carries it: from the tokens the engine recomputes the
@@ -13,6 +15,7 @@ import dev.freshet.request.SpeculationMode;
  * @param params sampling parameters
  * @param speculation drafting mode
  * @param priority smaller is admitted earlier
+ * @param logprobs one for each output token, empty when not requested
  * @param stats counts so far
  */
 public record SequenceSnapshot(
@@ -22,4 +25,10 @@ public record SequenceSnapshot(
         SamplingParams params,
         SpeculationMode speculation,
         int priority,
-        SequenceStats stats) {}
+        List<Logprobs> logprobs,
+        SequenceStats stats) {
+
+    public SequenceSnapshot {
+        logprobs = List.copyOf(logprobs);
+    }
+}

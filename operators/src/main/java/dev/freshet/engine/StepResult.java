@@ -1,6 +1,7 @@
 package dev.freshet.engine;
 
 import dev.freshet.request.RequestError;
+import dev.freshet.sampling.Logprobs;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -20,7 +21,7 @@ public record StepResult(List<Accepted> accepted, List<Finished> finished, Stats
      * @param tokens [n] accepted tokens, n at least 1
      * @param logprobs one for each token, empty when not requested
      */
-    public record Accepted(String id, int[] tokens, List<TokenLogprobs> logprobs) {}
+    public record Accepted(String id, int[] tokens, List<Logprobs> logprobs) {}
 
     /**
      * A sequence that ended.
@@ -39,7 +40,7 @@ public record StepResult(List<Accepted> accepted, List<Finished> finished, Stats
             @Nullable StopMatch stop,
             @Nullable RequestError error,
             int[] tokens,
-            List<TokenLogprobs> logprobs,
+            List<Logprobs> logprobs,
             SequenceStats stats) {}
 
     /**

@@ -1,0 +1,12 @@
+package dev.freshet.engine;
+
+import dev.freshet.kernel.Kernels;
+import dev.freshet.kernel.ReferenceKernels;
+
+final class ReferenceGoldenModelTest extends GoldenModelContract {
+
+    @Override
+    Kernels open() {
+        return new ReferenceKernels();
+    }
+}
