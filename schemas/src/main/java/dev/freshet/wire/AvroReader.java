@@ -3,6 +3,10 @@ package dev.freshet.wire;
 import dev.freshet.wire.BoundedDecoder.BadBinary;
 import dev.freshet.wire.BoundedDecoder.BadText;
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import org.apache.avro.Schema;
 import org.apache.avro.io.ResolvingDecoder;
 import org.apache.avro.specific.SpecificDatumReader;
@@ -82,6 +86,32 @@ final class AvroReader<T extends SpecificRecord> {
             if (top && f.name().equals("id") && ((SpecificRecord) record).get(f.pos()) instanceof String text) {
                 id = text;
             }
+        }
+
+        /** Avro's own does some work for each block, and a hostile record can have as many blocks as entries. */
+        @Override
+        protected Object readArray(@Nullable Object old, Schema expected, ResolvingDecoder in) throws IOException {
+            Schema element = expected.getElementType();
+            List<Object> all = new ArrayList<>();
+            for (long count = in.readArrayStart(); count > 0; count = in.arrayNext()) {
+                for (long i = 0; i < count; i++) {
+                    all.add(readWithoutConversion(null, element, in));
+                }
+            }
+            return all;
+        }
+
+        /** Keeps the order of the entries, so that what was read is written the same. */
+        @Override
+        protected Object readMap(@Nullable Object old, Schema expected, ResolvingDecoder in) throws IOException {
+            Schema value = expected.getValueType();
+            Map<String, Object> all = new LinkedHashMap<>();
+            for (long count = in.readMapStart(); count > 0; count = in.mapNext()) {
+                for (long i = 0; i < count; i++) {
+                    all.put(in.readString(), readWithoutConversion(null, value, in));
+                }
+            }
+            return all;
         }
     }
 }

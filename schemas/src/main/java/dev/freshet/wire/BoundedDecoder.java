@@ -13,7 +13,7 @@ import org.apache.avro.util.Utf8;
 final class BoundedDecoder extends Decoder {
 
     /** Array and map entries in one record. Entries can be empty, so the bytes alone do not bound their number. */
-    static final int MAX_ITEMS = 1 << 18;
+    static final int MAX_ITEMS = 1 << 17;
 
     private final byte[] bytes;
     private int position;
@@ -119,7 +119,8 @@ final class BoundedDecoder extends Decoder {
 
     @Override
     public void skipString() throws IOException {
-        position += length("a string");
+        int length = length("a string");
+        position += length;
     }
 
     @Override
@@ -131,7 +132,8 @@ final class BoundedDecoder extends Decoder {
 
     @Override
     public void skipBytes() throws IOException {
-        position += length("bytes");
+        int length = length("bytes");
+        position += length;
     }
 
     @Override

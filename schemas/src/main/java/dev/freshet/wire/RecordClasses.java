@@ -14,7 +14,6 @@ import dev.freshet.schema.TokenChunk;
 import dev.freshet.schema.TokenLogprob;
 import dev.freshet.schema.TopLogprob;
 import dev.freshet.schema.Usage;
-import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.stream.Collectors;
@@ -66,16 +65,10 @@ final class RecordClasses extends SpecificData {
     }
 
     @Override
-    public Object newRecord(Object old, Schema schema) {
+    public Object newRecord(@Nullable Object old, Schema schema) {
         if (!BY_NAME.containsKey(schema.getFullName())) {
             return new GenericData.Record(schema);
         }
         return super.newRecord(old, schema);
-    }
-
-    /** Keeps the order of a map's entries, so that what was read is written the same. */
-    @Override
-    public Object newMap(Object old, int size) {
-        return new LinkedHashMap<>();
     }
 }

@@ -2,8 +2,10 @@ package dev.freshet.wire;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.IdentityHashMap;
+import java.util.List;
 import java.util.Set;
 import org.apache.avro.AvroRuntimeException;
 import org.apache.avro.Schema;
@@ -61,10 +63,23 @@ final class WriterSchemas {
             throw new Unusable("expected a writer's schema that Avro can parse, got another text ("
                     + e.getClass().getSimpleName() + "). Register the schema again.");
         }
+        if (writer.getType() != Schema.Type.RECORD) {
+            throw new Unusable("expected a record as writer's schema, got another type. Register the schema again.");
+        }
         new Walk().check(writer, 0);
         Schema plain = new Schema.Parser().parse(SchemaNormalization.toParsingForm(writer));
         checkCompatible(plain, type);
-        return plain;
+        return named(plain, type.schema());
+    }
+
+    /**
+     * Returns the writer's record under our full name. Avro applies field aliases only between records of the same full name,
+     * so a producer in a namespace of its own would lose an aliased field without a word.
+     */
+    private static Schema named(Schema writer, Schema ours) {
+        List<Schema.Field> fields = new ArrayList<>();
+        writer.getFields().forEach(field -> fields.add(new Schema.Field(field, field.schema())));
+        return Schema.createRecord(ours.getName(), null, ours.getNamespace(), false, fields);
     }
 
     private static void checkCompatible(Schema writer, RecordType<?> type) throws Unusable {
