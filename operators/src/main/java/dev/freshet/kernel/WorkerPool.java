@@ -17,7 +17,8 @@ final class WorkerPool implements AutoCloseable {
         void run(int from, int to, int worker);
     }
 
-    private static final int SPINS = 20_000;
+    /** Turns of waiting before the processor is offered to others: a few tens of microseconds, longer than a gap between kernels. */
+    private static final int SPINS = 2_000;
 
     private final Thread[] workers;
     private final int threads;
