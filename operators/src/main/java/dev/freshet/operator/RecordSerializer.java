@@ -1,0 +1,92 @@
+package dev.freshet.operator;
+
+import java.io.IOException;
+import org.apache.flink.api.common.typeutils.TypeSerializer;
+import org.apache.flink.api.common.typeutils.base.TypeSerializerSingleton;
+import org.apache.flink.core.memory.DataInputView;
+import org.apache.flink.core.memory.DataOutputView;
+import org.apache.flink.types.DeserializationException;
+
+/**
+ * Carries an immutable record between operators as bytes with a length in front; a fixed layout, never Java serialization.
+ * Confined to one thread.
+ *
+ * @param <T> record type
+ */
+abstract class RecordSerializer<T> extends TypeSerializerSingleton<T> {
+
+    private static final long serialVersionUID = 1L;
+
+    /** Longest record that is read back: far above what a source lets in, far below what could hurt. */
+    private static final int LARGEST = 64 << 20;
+
+    abstract void write(T record, ByteWriter out);
+
+    abstract T read(ByteReader in) throws IOException;
+
+    @Override
+    public boolean isImmutableType() {
+        return true;
+    }
+
+    @Override
+    public T copy(T from) {
+        return from;
+    }
+
+    @Override
+    public T copy(T from, T reuse) {
+        return from;
+    }
+
+    @Override
+    public int getLength() {
+        return -1;
+    }
+
+    @Override
+    public void serialize(T record, DataOutputView target) throws IOException {
+        ByteWriter out = new ByteWriter();
+        write(record, out);
+        byte[] bytes = out.toBytes();
+        target.writeInt(bytes.length);
+        target.write(bytes);
+    }
+
+    @Override
+    public T deserialize(DataInputView source) throws IOException {
+        int length = source.readInt();
+        if (length < 0 || length > LARGEST) {
+            throw new DeserializationException("Cannot read a record between operators: expected 0 to " + LARGEST
+                    + " bytes, got " + length + ".");
+        }
+        byte[] bytes = new byte[length];
+        source.readFully(bytes);
+        ByteReader in = new ByteReader(bytes);
+        T record = read(in);
+        in.end();
+        return record;
+    }
+
+    @Override
+    public T deserialize(T reuse, DataInputView source) throws IOException {
+        return deserialize(source);
+    }
+
+    @Override
+    public void copy(DataInputView source, DataOutputView target) throws IOException {
+        int length = source.readInt();
+        target.writeInt(length);
+        target.write(source, length);
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof TypeSerializer && getClass() == other.getClass();
+    }
+
+    @Override
+    public int hashCode() {
+        return getClass().hashCode();
+    }
+}

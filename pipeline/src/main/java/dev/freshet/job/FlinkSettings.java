@@ -1,0 +1,81 @@
+package dev.freshet.job;
+
+import java.net.URI;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.apache.flink.configuration.Configuration;
+
+/** Flink's configuration as Freshet wants it: what its promises need, and nothing open to the network. */
+public final class FlinkSettings {
+
+    private FlinkSettings() {}
+
+    /** Settings that travel with a job to whatever cluster runs it; the user's own come last and win. */
+    public static Configuration forJob(JobOptions options) {
+        JobOptions.Checkpoints checkpoints = options.checkpoints();
+        Map<String, String> s = new LinkedHashMap<>();
+        s.put("pipeline.name", options.name());
+        s.put("pipeline.generic-types", "false");
+        s.put("pipeline.object-reuse", "true");
+        s.put("parallelism.default", String.valueOf(options.parallelism()));
+        s.put("execution.checkpointing.mode", options.delivery().exactlyOnce() ? "EXACTLY_ONCE" : "AT_LEAST_ONCE");
+        s.put("execution.checkpointing.interval", millis(checkpoints.interval()));
+        s.put("execution.checkpointing.timeout", millis(checkpoints.timeout()));
+        s.put("execution.checkpointing.max-concurrent-checkpoints", "1");
+        s.put("execution.checkpointing.tolerable-failed-checkpoints", "3");
+        s.put("execution.checkpointing.num-retained", "3");
+        s.put("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION");
+        s.put("state.backend.type", "hashmap");
+        String directory = checkpoints.directory();
+        if (directory != null) {
+            s.put("execution.checkpointing.storage", "filesystem");
+            s.put("execution.checkpointing.dir", uri(directory));
+        }
+        s.put("restart-strategy.type", "exponential-delay");
+        s.put("restart-strategy.exponential-delay.initial-backoff", "1 s");
+        s.put("restart-strategy.exponential-delay.max-backoff", "30 s");
+        s.put("task.cancellation.timeout", "30000");
+        s.putAll(options.flink());
+        return Configuration.fromMap(s);
+    }
+
+    /** Settings of a cluster inside this process: loopback only, small memory, nothing to upload to. */
+    public static Configuration forLocalCluster(Configuration job, int dashboardPort, Path workDirectory) {
+        Map<String, String> s = new LinkedHashMap<>();
+        s.put("rest.address", "localhost");
+        s.put("rest.bind-address", "localhost");
+        s.put("rest.port", String.valueOf(dashboardPort));
+        s.put("rest.bind-port", String.valueOf(dashboardPort));
+        s.put("jobmanager.bind-host", "localhost");
+        s.put("taskmanager.bind-host", "localhost");
+        s.put("web.submit.enable", "false");
+        s.put("web.cancel.enable", "false");
+        s.put("web.rescale.enable", "false");
+        s.put("rest.profiling.enabled", "false");
+        s.put("web.access-control-allow-origin", "http://localhost:" + dashboardPort);
+        s.put("web.log.path", workDirectory.resolve("freshet.log").toString());
+        s.put("io.tmp.dirs", workDirectory.toString());
+        s.put("heartbeat.interval", "2 s");
+        s.put("heartbeat.timeout", "10 s");
+        s.put("taskmanager.jvm-exit-on-oom", "true");
+        s.put("taskmanager.memory.managed.size", "16 mb");
+        s.put("taskmanager.memory.network.min", "16 mb");
+        s.put("taskmanager.memory.network.max", "16 mb");
+        s.put("metrics.fetcher.update-interval", "1000");
+        s.putAll(job.toMap());
+        return Configuration.fromMap(s);
+    }
+
+    /** Returns a URI for a path or a URI. */
+    static String uri(String directory) {
+        return directory.contains("://") || directory.startsWith("file:")
+                ? URI.create(directory).toString()
+                : Path.of(directory).toAbsolutePath().normalize().toUri().toString();
+    }
+
+    private static String millis(Duration duration) {
+        return duration.toMillis() + " ms";
+    }
+}

@@ -1,0 +1,270 @@
+package dev.freshet.job;
+
+import dev.freshet.request.ConfigError;
+import dev.freshet.request.SpeculationMode;
+import dev.freshet.wire.WireFormat;
+import dev.freshet.wire.WireOptions;
+import java.net.URI;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Everything that a streaming job can be told; docs/operations.md describes each key. Immutable.
+ *
+ * @param name name of the job; transactional ids and the consumer group derive from it
+ * @param parallelism subtasks, each with a model and slots of its own
+ * @param model what is served
+ * @param engine sizes of each subtask's engine
+ * @param kafka properties for every Kafka client, bootstrap.servers among them
+ * @param input where prompts come from
+ * @param output where records go
+ * @param delivery how sure the outcomes are
+ * @param checkpoints when and where progress is kept
+ * @param flink Flink's own settings, which override those of Freshet
+ */
+public record JobOptions(
+        String name,
+        int parallelism,
+        ModelOptions model,
+        EngineOptions engine,
+        Map<String, String> kafka,
+        Input input,
+        Output output,
+        Delivery delivery,
+        Checkpoints checkpoints,
+        Map<String, String> flink) {
+
+    private static final Duration SECOND = Duration.ofSeconds(1);
+
+    /**
+     * What is served.
+     *
+     * @param directory model directory
+     * @param kernels name of the backend, or auto
+     * @param threads threads of the backend, 0 for one per core
+     * @param speculation drafting mode of requests that name none
+     * @param chatFormat chat format of conversations that name none
+     * @param allowChange whether a checkpoint of another model may be restored
+     */
+    public record ModelOptions(
+            Path directory,
+            String kernels,
+            int threads,
+            SpeculationMode speculation,
+            String chatFormat,
+            boolean allowChange) {}
+
+    /**
+     * Sizes of an engine.
+     *
+     * @param slots sequences that decode together
+     * @param queue requests that wait for a slot
+     * @param prefillTokens prompt tokens run in one step
+     * @param recentIds ids remembered to recognise duplicates
+     */
+    public record EngineOptions(int slots, int queue, int prefillTokens, int recentIds) {}
+
+    /**
+     * Where prompts come from.
+     *
+     * @param topic topic with prompts
+     * @param format wire format of the prompts
+     * @param group consumer group under which progress is shown
+     * @param start where a first start reads: committed, earliest or latest
+     * @param bounded whether the job ends at what the topic holds when it starts
+     */
+    public record Input(String topic, WireFormat format, String group, Start start, boolean bounded) {}
+
+    /** Where a job without a checkpoint starts to read. */
+    public enum Start {
+        /** At the group's committed offsets, else at the beginning. */
+        COMMITTED,
+        /** At the beginning. */
+        EARLIEST,
+        /** At the end. */
+        LATEST
+    }
+
+    /**
+     * One output topic.
+     *
+     * @param topic its name
+     * @param format wire format of its records
+     */
+    public record Target(String topic, WireFormat format) {}
+
+    /**
+     * Where records go.
+     *
+     * @param completions outcomes
+     * @param deadLetters topic of records that could not be served, as they came
+     * @param chunks growing texts, or null when nobody wants them
+     * @param metrics throughput, or null when nobody wants it
+     * @param metricsInterval time between two metric records
+     * @param createTopics whether missing topics are created
+     * @param partitions partitions of created topics
+     * @param replicas replicas of created topics, -1 for the broker's default
+     * @param replyTopics topics that a request may name for its answer
+     * @param cloudEvents whether answers carry ce_ headers
+     * @param copyHeaders whether unknown headers of a request are copied to its answer
+     */
+    public record Output(
+            Target completions,
+            String deadLetters,
+            @Nullable Target chunks,
+            @Nullable Target metrics,
+            Duration metricsInterval,
+            boolean createTopics,
+            int partitions,
+            short replicas,
+            List<String> replyTopics,
+            boolean cloudEvents,
+            boolean copyHeaders) {}
+
+    /**
+     * How sure the outcomes are.
+     *
+     * @param exactlyOnce whether outcomes are written in transactions
+     * @param transactionTimeout after which the broker gives a transaction up
+     * @param outage longest interruption after which no outcome may be lost
+     */
+    public record Delivery(boolean exactlyOnce, Duration transactionTimeout, Duration outage) {}
+
+    /**
+     * When and where progress is kept.
+     *
+     * @param interval time between two checkpoints
+     * @param timeout after which a checkpoint is given up
+     * @param directory URI or path, or null to keep them in memory
+     * @param resume checkpoint to start from: latest, none, or its path
+     */
+    public record Checkpoints(
+            Duration interval, Duration timeout, @Nullable String directory, String resume) {}
+
+    public JobOptions {
+        kafka = Map.copyOf(kafka);
+        flink = Map.copyOf(flink);
+    }
+
+    /**
+     * Reads the options from dotted keys.
+     *
+     * @throws ConfigError for a missing, unknown or impossible value
+     */
+    public static JobOptions of(Map<String, String> values) {
+        Settings s = new Settings(values);
+        String name = s.text("job.name", "freshet");
+        Map<String, String> kafka = s.under("kafka.");
+        if (!kafka.containsKey("bootstrap.servers")) {
+            throw new ConfigError("Cannot start the job: expected a value for kafka.bootstrap.servers, got none. "
+                    + "Set it to host:port of a Kafka broker.");
+        }
+        JobOptions options = new JobOptions(
+                name,
+                s.whole("job.parallelism", 1, 1, 32_768),
+                model(s),
+                engine(s),
+                kafka,
+                input(s, name),
+                output(s),
+                delivery(s),
+                checkpoints(s),
+                s.under("flink."));
+        s.refuseUnknown();
+        return options;
+    }
+
+    private static ModelOptions model(Settings s) {
+        return new ModelOptions(
+                Path.of(s.required("model.directory", "Set it, or give --model DIR.")),
+                s.text("model.kernels", "auto"),
+                s.whole("model.threads", 0, 0, 4096),
+                s.choice("model.speculative", SpeculationMode.AUTO, SpeculationMode.class),
+                s.text("model.chat-format", "plain"),
+                s.flag("model.allow-change", false));
+    }
+
+    private static EngineOptions engine(Settings s) {
+        int slots = s.whole("engine.slots", 8, 1, 65_536);
+        return new EngineOptions(
+                slots,
+                s.whole("engine.queue", 4 * slots, 1, 4 * 65_536),
+                s.whole("engine.prefill-tokens", 256, 1, 65_536),
+                s.whole("engine.recent-ids", 16_384, 0, 1 << 20));
+    }
+
+    private static Input input(Settings s, String name) {
+        return new Input(
+                s.text("input.topic", "prompts"),
+                format(s, "input.format", s.flag("input.strict", false)),
+                s.text("input.group", name),
+                s.choice("input.start", Start.COMMITTED, Start.class),
+                s.flag("input.bounded", false));
+    }
+
+    private static Output output(Settings s) {
+        String completions = s.text("completions.topic", "completions");
+        return new Output(
+                new Target(completions, format(s, "completions.format", false)),
+                s.text("dead-letters.topic", s.text("input.topic", "prompts") + ".dlq"),
+                target(s, "chunks", completions + ".chunks"),
+                target(s, "metrics", "metrics"),
+                s.duration("metrics.interval", SECOND, Duration.ofMillis(100)),
+                s.flag("topics.create", true),
+                s.whole("topics.partitions", 4, 1, 10_000),
+                (short) s.whole("topics.replicas", -1, -1, Short.MAX_VALUE),
+                s.list("completions.reply-topics"),
+                s.flag("completions.cloud-events", true),
+                s.flag("completions.copy-headers", true));
+    }
+
+    private static @Nullable Target target(Settings s, String prefix, String standard) {
+        String topic = s.text(prefix + ".topic", standard);
+        WireFormat format = format(s, prefix + ".format", false);
+        return topic.equals("none") ? null : new Target(topic, format);
+    }
+
+    private static WireFormat format(Settings s, String key, boolean strict) {
+        String registry = s.text("registry.url");
+        WireOptions options = WireOptions.defaults()
+                .withStrict(strict)
+                .withMaxBytes(s.bytes("limits.record", 1 << 20, 32 << 20));
+        try {
+            return WireFormat.of(
+                    s.text(key, "json"), registry == null ? options : options.withRegistry(URI.create(registry)));
+        } catch (IllegalArgumentException e) {
+            throw new ConfigError(e.getMessage() + " (" + key + ")", e);
+        }
+    }
+
+    private static Delivery delivery(Settings s) {
+        return new Delivery(
+                s.choice("delivery.guarantee", Guarantee.EXACTLY_ONCE, Guarantee.class) == Guarantee.EXACTLY_ONCE,
+                s.duration("delivery.transaction-timeout", Duration.ofMinutes(15), SECOND),
+                s.duration("delivery.outage", Duration.ofSeconds(30), Duration.ZERO));
+    }
+
+    private enum Guarantee {
+        EXACTLY_ONCE,
+        AT_LEAST_ONCE
+    }
+
+    private static Checkpoints checkpoints(Settings s) {
+        return new Checkpoints(
+                s.duration("checkpoint.interval", Duration.ofSeconds(10), Duration.ofMillis(100)),
+                s.duration("checkpoint.timeout", Duration.ofMinutes(1), SECOND),
+                s.text("checkpoint.directory"),
+                s.text("checkpoint.resume", "latest"));
+    }
+
+    /** Returns the values of a file with others put over them; a later value wins. */
+    public static Map<String, String> overlay(Map<String, String> below, Map<String, String> above) {
+        Map<String, String> values = new LinkedHashMap<>(below);
+        values.putAll(above);
+        return values;
+    }
+}

@@ -1,0 +1,213 @@
+package dev.freshet.job;
+
+import dev.freshet.request.ConfigError;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.apache.flink.util.TimeUtils;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.FinalizedVersionRange;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.KafkaFuture;
+import org.apache.kafka.common.Node;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.TopicExistsException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Asks the broker before a job starts whether the job can keep its promises there, and creates missing topics. What cannot be
+ * kept is a {@link ConfigError} now and not lost data later.
+ */
+public final class Preflight {
+
+    private static final Logger LOG = LoggerFactory.getLogger(Preflight.class);
+    private static final Duration PATIENCE = Duration.ofSeconds(20);
+
+    /** A transaction must outlive this many times what a checkpoint and an outage may take (reliability rule R0.1). */
+    private static final int SAFETY = 10;
+
+    private final JobOptions options;
+
+    private Preflight(JobOptions options) {
+        this.options = options;
+    }
+
+    /**
+     * Checks broker, transactions and topics, and creates the topics that are missing.
+     *
+     * @throws ConfigError naming what is wrong and its cure
+     */
+    public static void run(JobOptions options) {
+        new Preflight(options).check();
+    }
+
+    private void check() {
+        requireLongTransactions();
+        Map<String, Object> client = new LinkedHashMap<>(options.kafka());
+        client.putIfAbsent("default.api.timeout.ms", String.valueOf(PATIENCE.toMillis()));
+        try (Admin admin = Admin.create(client)) {
+            Node broker = anyBroker(admin);
+            if (options.delivery().exactlyOnce()) {
+                requirePatientBroker(admin, broker);
+                warnOfOldTransactions(admin);
+            }
+            requireTopics(admin);
+        } catch (KafkaException e) {
+            throw new ConfigError(
+                    "Cannot start the job: expected usable kafka.* properties, got " + e.getMessage()
+                            + ". Correct the properties.",
+                    e);
+        }
+    }
+
+    private Node anyBroker(Admin admin) {
+        try {
+            return get(admin.describeCluster().nodes()).iterator().next();
+        } catch (ExecutionException | TimeoutException e) {
+            throw new ConfigError(
+                    "Cannot start the job: expected a Kafka broker, got no answer within " + PATIENCE.toSeconds()
+                            + " s (" + options.kafka().get("bootstrap.servers")
+                            + "). Start the broker or correct kafka.bootstrap.servers.",
+                    e);
+        }
+    }
+
+    /** A transaction that the broker gives up after its checkpoint is complete is lost without an error. */
+    private void requireLongTransactions() {
+        if (!options.delivery().exactlyOnce()) {
+            return;
+        }
+        Duration least = options.checkpoints()
+                .timeout()
+                .plus(options.delivery().outage())
+                .multipliedBy(SAFETY);
+        if (options.delivery().transactionTimeout().compareTo(least) < 0) {
+            throw new ConfigError("Cannot deliver exactly once: expected delivery.transaction-timeout of at least "
+                    + TimeUtils.formatWithHighestUnit(least) + " (" + SAFETY
+                    + " times checkpoint.timeout plus delivery.outage), got "
+                    + TimeUtils.formatWithHighestUnit(options.delivery().transactionTimeout())
+                    + ". Raise it, or lower the other two.");
+        }
+    }
+
+    private void requirePatientBroker(Admin admin, Node broker) {
+        String key = "transaction.max.timeout.ms";
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.BROKER, broker.idString());
+        long most;
+        try {
+            most = Long.parseLong(get(admin.describeConfigs(List.of(resource)).all())
+                    .get(resource)
+                    .get(key)
+                    .value());
+        } catch (ExecutionException | TimeoutException | RuntimeException e) {
+            throw new ConfigError(
+                    "Cannot deliver exactly once: expected to read " + key + " from broker " + broker.idString() + ", got "
+                            + reason(e) + ". Grant DescribeConfigs on the cluster.",
+                    e);
+        }
+        long wanted = options.delivery().transactionTimeout().toMillis();
+        if (wanted > most) {
+            throw new ConfigError("Cannot deliver exactly once: expected delivery.transaction-timeout of at most the broker's "
+                    + key + " (" + most + " ms), got " + wanted + " ms. Raise " + key
+                    + " on the broker, or lower delivery.transaction-timeout.");
+        }
+    }
+
+    private static void warnOfOldTransactions(Admin admin) {
+        try {
+            FinalizedVersionRange version =
+                    get(admin.describeFeatures().featureMetadata()).finalizedFeatures().get("transaction.version");
+            if (version == null || version.maxVersionLevel() < 2) {
+                LOG.warn(
+                        "The broker runs transaction.version {}: before 2 (KIP-890) a late write of a dead task can still reach a"
+                                + " topic. Upgrade the feature with kafka-features.",
+                        version == null ? 0 : version.maxVersionLevel());
+            }
+        } catch (ExecutionException | TimeoutException e) {
+            LOG.warn("Cannot read the broker's transaction.version: {}", reason(e));
+        }
+    }
+
+    private void requireTopics(Admin admin) {
+        List<String> missing = new ArrayList<>();
+        try {
+            Set<String> present = get(admin.listTopics().names());
+            for (String topic : topics()) {
+                if (!present.contains(topic)) {
+                    missing.add(topic);
+                }
+            }
+            if (missing.isEmpty()) {
+                return;
+            }
+            if (!options.output().createTopics()) {
+                throw new ConfigError("Cannot start the job: expected the topics " + String.join(", ", topics()) + ", got none of "
+                        + String.join(", ", missing) + ". Create them, or set topics.create to true.");
+            }
+            create(admin, missing);
+        } catch (ExecutionException | TimeoutException e) {
+            throw new ConfigError(
+                    "Cannot create the topics " + String.join(", ", missing) + ": expected success, got " + reason(e)
+                            + ". Create them by hand, or grant Create on the cluster.",
+                    e);
+        }
+    }
+
+    private void create(Admin admin, List<String> missing) throws ExecutionException, TimeoutException {
+        List<NewTopic> wanted = new ArrayList<>();
+        for (String topic : missing) {
+            NewTopic creation =
+                    new NewTopic(topic, options.output().partitions(), options.output().replicas());
+            wanted.add(creation);
+        }
+        for (Map.Entry<String, KafkaFuture<Void>> creation :
+                admin.createTopics(wanted).values().entrySet()) {
+            try {
+                get(creation.getValue());
+                LOG.info("Created topic {} with {} partitions", creation.getKey(), options.output().partitions());
+            } catch (ExecutionException e) {
+                if (!(e.getCause() instanceof TopicExistsException)) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    private List<String> topics() {
+        JobOptions.Output output = options.output();
+        List<String> topics = new ArrayList<>();
+        topics.add(options.input().topic());
+        topics.add(output.completions().topic());
+        topics.add(output.deadLetters());
+        if (output.chunks() != null) {
+            topics.add(output.chunks().topic());
+        }
+        if (output.metrics() != null) {
+            topics.add(output.metrics().topic());
+        }
+        topics.addAll(output.replyTopics());
+        return topics.stream().distinct().toList();
+    }
+
+    private static <T> T get(KafkaFuture<T> future) throws ExecutionException, TimeoutException {
+        try {
+            return future.get(PATIENCE.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new TimeoutException("interrupted");
+        }
+    }
+
+    private static String reason(Exception e) {
+        Throwable cause = e instanceof ExecutionException && e.getCause() != null ? e.getCause() : e;
+        return cause.getClass().getSimpleName() + (cause.getMessage() == null ? "" : ": " + cause.getMessage());
+    }
+}
