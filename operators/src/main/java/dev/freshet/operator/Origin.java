@@ -4,7 +4,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Where a record came from, and what its answer needs of the envelope. Immutable; arrays are shared and must not be changed.
+ * Where a record came from, and what its answer needs of the envelope. Immutable; arrays and the list are shared and must not be changed.
  *
  * @param topic topic of the record
  * @param partition partition of the record
@@ -15,10 +15,6 @@ import org.jspecify.annotations.Nullable;
  */
 public record Origin(
         String topic, int partition, long offset, long timestamp, byte @Nullable [] key, List<Header> headers) {
-
-    public Origin {
-        headers = List.copyOf(headers);
-    }
 
     /** Returns {@code topic-partition-offset}: unique, and the id of a request that brings none. */
     public String position() {

@@ -2,10 +2,8 @@ package dev.freshet.operator;
 
 import java.io.IOException;
 import org.apache.flink.api.common.typeutils.TypeSerializer;
-import org.apache.flink.api.common.typeutils.base.TypeSerializerSingleton;
 import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputView;
-import org.apache.flink.types.DeserializationException;
 
 /**
  * Carries an immutable record between operators as bytes with a length in front; a fixed layout, never Java serialization.
@@ -13,7 +11,7 @@ import org.apache.flink.types.DeserializationException;
  *
  * @param <T> record type
  */
-abstract class RecordSerializer<T> extends TypeSerializerSingleton<T> {
+abstract class RecordSerializer<T> extends TypeSerializer<T> {
 
     private static final long serialVersionUID = 1L;
 
@@ -25,8 +23,17 @@ abstract class RecordSerializer<T> extends TypeSerializerSingleton<T> {
     abstract T read(ByteReader in) throws IOException;
 
     @Override
+    public abstract RecordSerializer<T> duplicate();
+
+    @Override
     public boolean isImmutableType() {
         return true;
+    }
+
+    /** Serves no caller: a record that is not there cannot be made up. */
+    @Override
+    public T createInstance() {
+        throw new UnsupportedOperationException("A record is read, never made up.");
     }
 
     @Override
@@ -57,8 +64,8 @@ abstract class RecordSerializer<T> extends TypeSerializerSingleton<T> {
     public T deserialize(DataInputView source) throws IOException {
         int length = source.readInt();
         if (length < 0 || length > LARGEST) {
-            throw new DeserializationException("Cannot read a record between operators: expected 0 to " + LARGEST
-                    + " bytes, got " + length + ".");
+            throw new IOException(
+                    "Cannot read a record between operators: expected 0 to " + LARGEST + " bytes, got " + length + ".");
         }
         byte[] bytes = new byte[length];
         source.readFully(bytes);

@@ -44,8 +44,9 @@ public final class ConfigFile {
         } else if (name.endsWith(".yaml") || name.endsWith(".yml")) {
             yaml(file, values);
         } else {
-            throw new ConfigError("Cannot read the configuration: expected a file ending in .yaml, .yml or .properties, got "
-                    + file + ". Rename the file.");
+            throw new ConfigError(
+                    "Cannot read the configuration: expected a file ending in .yaml, .yml or .properties, got " + file
+                            + ". Rename the file.");
         }
         values.replaceAll((key, value) -> substitute(file, key, value, environment));
         return values;
@@ -55,8 +56,8 @@ public final class ConfigFile {
         try {
             long size = Files.size(file);
             if (size > LARGEST) {
-                throw new ConfigError("Cannot read the configuration: expected at most " + LARGEST + " bytes, got " + size
-                        + " (" + file + "). Name the right file.");
+                throw new ConfigError("Cannot read the configuration: expected at most " + LARGEST + " bytes, got "
+                        + size + " (" + file + "). Name the right file.");
             }
             return Files.readString(file);
         } catch (IOException e) {
@@ -88,7 +89,8 @@ public final class ConfigFile {
             root = new YAMLMapper().readTree(text(file));
         } catch (JsonProcessingException e) {
             throw new ConfigError(
-                    "Cannot read the configuration: expected YAML, got " + e.getOriginalMessage() + " (" + file + " line "
+                    "Cannot read the configuration: expected YAML, got " + e.getOriginalMessage() + " (" + file
+                            + " line "
                             + (e.getLocation() == null ? "?" : e.getLocation().getLineNr()) + "). Correct the file.",
                     e);
         }
@@ -97,7 +99,8 @@ public final class ConfigFile {
         }
         if (!root.isObject()) {
             throw new ConfigError("Cannot read the configuration: expected keys and values, got a "
-                    + root.getNodeType().toString().toLowerCase(java.util.Locale.ROOT) + " (" + file + "). Correct the file.");
+                    + root.getNodeType().toString().toLowerCase(java.util.Locale.ROOT) + " (" + file
+                    + "). Correct the file.");
         }
         flatten(file, null, root, into);
     }
@@ -119,8 +122,8 @@ public final class ConfigFile {
                 text = value.isNull() ? "" : value.asText();
             }
             if (into.put(key, text) != null) {
-                throw new ConfigError("Cannot read the configuration: expected each key once, got " + key + " twice (" + file
-                        + "). Remove one of them.");
+                throw new ConfigError("Cannot read the configuration: expected each key once, got " + key + " twice ("
+                        + file + "). Remove one of them.");
             }
         }
     }
@@ -131,8 +134,8 @@ public final class ConfigFile {
         while (matcher.find()) {
             String found = environment.get(matcher.group(1));
             if (found == null) {
-                throw new ConfigError("Cannot read the configuration: expected the environment variable " + matcher.group(1)
-                        + " for " + key + ", got none (" + file + "). Set the variable.");
+                throw new ConfigError("Cannot read the configuration: expected the environment variable "
+                        + matcher.group(1) + " for " + key + ", got none (" + file + "). Set the variable.");
             }
             matcher.appendReplacement(text, Matcher.quoteReplacement(found));
         }

@@ -142,8 +142,7 @@ public record JobOptions(
      * @param directory URI or path, or null to keep them in memory
      * @param resume checkpoint to start from: latest, none, or its path
      */
-    public record Checkpoints(
-            Duration interval, Duration timeout, @Nullable String directory, String resume) {}
+    public record Checkpoints(Duration interval, Duration timeout, @Nullable String directory, String resume) {}
 
     public JobOptions {
         kafka = Map.copyOf(kafka);
@@ -230,9 +229,8 @@ public record JobOptions(
 
     private static WireFormat format(Settings s, String key, boolean strict) {
         String registry = s.text("registry.url");
-        WireOptions options = WireOptions.defaults()
-                .withStrict(strict)
-                .withMaxBytes(s.bytes("limits.record", 1 << 20, 32 << 20));
+        WireOptions options =
+                WireOptions.defaults().withStrict(strict).withMaxBytes(s.bytes("limits.record", 1 << 20, 32 << 20));
         try {
             return WireFormat.of(
                     s.text(key, "json"), registry == null ? options : options.withRegistry(URI.create(registry)));

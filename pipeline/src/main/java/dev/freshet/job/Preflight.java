@@ -12,6 +12,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.apache.flink.util.TimeUtils;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.Config;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.FinalizedVersionRange;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.common.KafkaException;
@@ -101,30 +103,36 @@ public final class Preflight {
     private void requirePatientBroker(Admin admin, Node broker) {
         String key = "transaction.max.timeout.ms";
         ConfigResource resource = new ConfigResource(ConfigResource.Type.BROKER, broker.idString());
-        long most;
+        String most;
         try {
-            most = Long.parseLong(get(admin.describeConfigs(List.of(resource)).all())
-                    .get(resource)
-                    .get(key)
-                    .value());
-        } catch (ExecutionException | TimeoutException | RuntimeException e) {
+            Config config = get(admin.describeConfigs(List.of(resource)).all()).get(resource);
+            ConfigEntry entry = config == null ? null : config.get(key);
+            most = entry == null || entry.value() == null ? "" : entry.value();
+        } catch (ExecutionException | TimeoutException e) {
             throw new ConfigError(
-                    "Cannot deliver exactly once: expected to read " + key + " from broker " + broker.idString() + ", got "
-                            + reason(e) + ". Grant DescribeConfigs on the cluster.",
+                    "Cannot deliver exactly once: expected to read " + key + " from broker " + broker.idString()
+                            + ", got " + reason(e) + ". Grant DescribeConfigs on the cluster.",
                     e);
         }
         long wanted = options.delivery().transactionTimeout().toMillis();
-        if (wanted > most) {
-            throw new ConfigError("Cannot deliver exactly once: expected delivery.transaction-timeout of at most the broker's "
-                    + key + " (" + most + " ms), got " + wanted + " ms. Raise " + key
-                    + " on the broker, or lower delivery.transaction-timeout.");
+        if (most.isEmpty()) {
+            LOG.warn(
+                    "Broker {} does not tell its {}: a transaction timeout that is too long fails at the first write.",
+                    broker.idString(),
+                    key);
+        } else if (wanted > Long.parseLong(most)) {
+            throw new ConfigError(
+                    "Cannot deliver exactly once: expected delivery.transaction-timeout of at most the broker's "
+                            + key + " (" + most + " ms), got " + wanted + " ms. Raise " + key
+                            + " on the broker, or lower delivery.transaction-timeout.");
         }
     }
 
     private static void warnOfOldTransactions(Admin admin) {
         try {
-            FinalizedVersionRange version =
-                    get(admin.describeFeatures().featureMetadata()).finalizedFeatures().get("transaction.version");
+            FinalizedVersionRange version = get(admin.describeFeatures().featureMetadata())
+                    .finalizedFeatures()
+                    .get("transaction.version");
             if (version == null || version.maxVersionLevel() < 2) {
                 LOG.warn(
                         "The broker runs transaction.version {}: before 2 (KIP-890) a late write of a dead task can still reach a"
@@ -149,8 +157,9 @@ public final class Preflight {
                 return;
             }
             if (!options.output().createTopics()) {
-                throw new ConfigError("Cannot start the job: expected the topics " + String.join(", ", topics()) + ", got none of "
-                        + String.join(", ", missing) + ". Create them, or set topics.create to true.");
+                throw new ConfigError(
+                        "Cannot start the job: expected the topics " + String.join(", ", topics()) + ", got none of "
+                                + String.join(", ", missing) + ". Create them, or set topics.create to true.");
             }
             create(admin, missing);
         } catch (ExecutionException | TimeoutException e) {
@@ -164,15 +173,18 @@ public final class Preflight {
     private void create(Admin admin, List<String> missing) throws ExecutionException, TimeoutException {
         List<NewTopic> wanted = new ArrayList<>();
         for (String topic : missing) {
-            NewTopic creation =
-                    new NewTopic(topic, options.output().partitions(), options.output().replicas());
+            NewTopic creation = new NewTopic(
+                    topic, options.output().partitions(), options.output().replicas());
             wanted.add(creation);
         }
         for (Map.Entry<String, KafkaFuture<Void>> creation :
                 admin.createTopics(wanted).values().entrySet()) {
             try {
                 get(creation.getValue());
-                LOG.info("Created topic {} with {} partitions", creation.getKey(), options.output().partitions());
+                LOG.info(
+                        "Created topic {} with {} partitions",
+                        creation.getKey(),
+                        options.output().partitions());
             } catch (ExecutionException e) {
                 if (!(e.getCause() instanceof TopicExistsException)) {
                     throw e;
