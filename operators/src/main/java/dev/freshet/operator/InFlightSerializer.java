@@ -69,10 +69,7 @@ final class InFlightSerializer implements SimpleVersionedSerializer<InFlight> {
                 .flag(t.deadlineMillis() != null)
                 .int64(t.deadlineMillis() == null ? 0 : t.deadlineMillis());
         SequenceSnapshot s = record.sequence();
-        out.text(s.id())
-                .ints(s.prompt())
-                .int32(number(s.speculation()))
-                .int32(s.priority());
+        out.text(s.id()).ints(s.prompt()).int32(number(s.speculation())).int32(s.priority());
         writeParams(s.params(), out);
         return out.toBytes();
     }

@@ -1,0 +1,79 @@
+package dev.freshet.cli;
+
+import dev.freshet.request.ConfigError;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.util.Set;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.HelpCommand;
+import picocli.CommandLine.IExecutionExceptionHandler;
+import picocli.CommandLine.ParameterException;
+
+/** The command line. Exit status: 0 done, 1 failed while running, 2 wrong use or configuration. */
+@Command(
+        name = "freshet",
+        description = "Streaming text generation with linear-attention language models.",
+        synopsisSubcommandLabel = "COMMAND",
+        subcommands = {HelpCommand.class})
+public final class Freshet {
+
+    static final int FAILED = 1;
+    static final int WRONG_USE = 2;
+
+    /** Commands that start a cluster and keep a log of it. */
+    private static final Set<String> LOGGED = Set.of("demo", "run");
+
+    private Freshet() {}
+
+    /** Runs one command and ends the process: a failed cluster may leave threads that would keep it alive. */
+    public static void main(String[] arguments) {
+        Terminal terminal = Terminal.standard();
+        terminal.eraseStartWarning();
+        if (arguments.length > 0 && LOGGED.contains(arguments[0])) {
+            WorkDirectory.create();
+        }
+        int status = run(terminal, arguments);
+        terminal.out().flush();
+        terminal.err().flush();
+        System.exit(status);
+    }
+
+    /** Runs one command and returns its exit status. */
+    static int run(Terminal terminal, String... arguments) {
+        CommandLine line = new CommandLine(new Freshet())
+                .addSubcommand(new DoctorCommand(terminal))
+                .addSubcommand(new ModelCommand(terminal))
+                .setOut(new PrintWriter(terminal.out(), true, StandardCharsets.UTF_8))
+                .setErr(new PrintWriter(terminal.err(), true, StandardCharsets.UTF_8))
+                .setCaseInsensitiveEnumValuesAllowed(true)
+                .setParameterExceptionHandler((e, args) -> wrongUse(terminal, e))
+                .setExecutionExceptionHandler(failure(terminal));
+        return line.execute(arguments.length == 0 ? new String[] {"help"} : arguments);
+    }
+
+    private static int wrongUse(Terminal terminal, ParameterException e) {
+        terminal.note("freshet: " + e.getMessage());
+        terminal.note("Try 'freshet help"
+                + (e.getCommandLine().getParent() == null
+                        ? ""
+                        : " " + e.getCommandLine().getCommandName()) + "'.");
+        return WRONG_USE;
+    }
+
+    private static IExecutionExceptionHandler failure(Terminal terminal) {
+        return (e, line, parsed) -> {
+            terminal.clearStatus();
+            if (e instanceof ConfigError) {
+                terminal.note("freshet: " + e.getMessage());
+                return WRONG_USE;
+            }
+            Logger log = LoggerFactory.getLogger(Freshet.class);
+            log.error("The command failed", e);
+            terminal.note("freshet: " + Causes.sentence(e));
+            return FAILED;
+        };
+    }
+}
