@@ -165,11 +165,11 @@ public final class Engine {
     public StepResult step() {
         List<StepResult.Finished> finished = new ArrayList<>(refused);
         refused.clear();
-        scheduler.admit();
+        List<String> admitted = scheduler.admit();
         long start = now();
         int prompt = planStep();
         if (plan.isEmpty()) {
-            return new StepResult(List.of(), finished, new StepResult.Stats(0, 0, 0, 0, 0, 0));
+            return new StepResult(admitted, List.of(), finished, new StepResult.Stats(0, 0, 0, 0, 0, 0));
         }
         model.forward(batch);
         int[] drafted = new int[3];
@@ -208,6 +208,7 @@ public final class Engine {
             drafting.record(decoding, generated, now() - start);
         }
         return new StepResult(
+                admitted,
                 accepted,
                 finished,
                 new StepResult.Stats(batch.rows(), prompt, generated, drafted[0], drafted[1], drafted[2]));

@@ -54,13 +54,16 @@ final class Scheduler {
         byId.put(sequence.id, sequence);
     }
 
-    /** Gives free slots to waiting sequences. */
-    void admit() {
+    /** Gives free slots to waiting sequences; returns the ids of those that got one. */
+    List<String> admit() {
+        List<String> admitted = new ArrayList<>();
         while (free > 0 && !waiting.isEmpty()) {
             Sequence sequence = waiting.remove();
             sequence.slot = freeSlots[--free];
             running.add(sequence);
+            admitted.add(sequence.id);
         }
+        return admitted;
     }
 
     /** Removes sequences that have ended; their slots must have been released already. */

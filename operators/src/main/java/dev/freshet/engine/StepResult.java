@@ -8,11 +8,12 @@ import org.jspecify.annotations.Nullable;
 /**
  * What one engine step produced. Immutable.
  *
+ * @param admitted sequences that got a slot at the start of the step
  * @param accepted new tokens, at most one entry for each sequence, those that finish included
  * @param finished sequences that ended in this step; they have left the engine
  * @param stats counts of the step
  */
-public record StepResult(List<Accepted> accepted, List<Finished> finished, Stats stats) {
+public record StepResult(List<String> admitted, List<Accepted> accepted, List<Finished> finished, Stats stats) {
 
     /**
      * New tokens of one sequence.
