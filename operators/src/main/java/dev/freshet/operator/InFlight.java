@@ -1,16 +1,13 @@
 package dev.freshet.operator;
 
 import dev.freshet.engine.SequenceSnapshot;
-import dev.freshet.engine.TokenLogprobs;
-import java.util.List;
 
 /**
  * An admitted request in a checkpoint: what it asked for and how far its text has come. Immutable.
  *
  * @param model fingerprint of the model that generated the tokens
  * @param ticket what the answer needs
- * @param sequence the request's tokens
- * @param logprobs one for each output token, empty when not requested
+ * @param sequence the request's tokens, prompt and output
  * @param chunks chunks emitted so far
  * @param queuedMillis time from arrival to admission, -1 before admission
  * @param firstTokenMillis time from arrival to the first token, -1 before it
@@ -19,7 +16,6 @@ record InFlight(
         String model,
         Ticket ticket,
         SequenceSnapshot sequence,
-        List<TokenLogprobs> logprobs,
         long chunks,
         double queuedMillis,
         double firstTokenMillis) {}

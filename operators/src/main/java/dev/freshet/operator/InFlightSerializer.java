@@ -2,9 +2,9 @@ package dev.freshet.operator;
 
 import dev.freshet.engine.SequenceSnapshot;
 import dev.freshet.engine.SequenceStats;
-import dev.freshet.engine.TokenLogprobs;
 import dev.freshet.request.SamplingParams;
 import dev.freshet.request.SpeculationMode;
+import dev.freshet.sampling.Logprobs;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -111,8 +111,8 @@ final class InFlightSerializer implements SimpleVersionedSerializer<InFlight> {
                 .int64(record.chunks())
                 .real(record.queuedMillis())
                 .real(record.firstTokenMillis())
-                .int32(record.logprobs().size());
-        for (TokenLogprobs position : record.logprobs()) {
+                .int32(record.sequence().logprobs().size());
+        for (Logprobs position : record.sequence().logprobs()) {
             out.int32(position.token()).real(position.logprob()).ints(position.topTokens());
             for (double logprob : position.topLogprobs()) {
                 out.real(logprob);
@@ -147,8 +147,9 @@ final class InFlightSerializer implements SimpleVersionedSerializer<InFlight> {
                     params,
                     speculation,
                     priority,
+                    List.of(),
                     new SequenceStats(prompt.length, 0, 0, 0, 0, 0, 0));
-            return new InFlight("", ticket, fresh, List.of(), 0, -1, -1);
+            return new InFlight("", ticket, fresh, 0, -1, -1);
         }
         String model = progress.presentText();
         int[] output = progress.ints();
@@ -163,10 +164,11 @@ final class InFlightSerializer implements SimpleVersionedSerializer<InFlight> {
         long chunks = progress.int64();
         double queued = progress.real();
         double first = progress.real();
-        List<TokenLogprobs> logprobs = readLogprobs(progress);
+        List<Logprobs> logprobs = readLogprobs(progress);
         progress.end();
-        SequenceSnapshot sequence = new SequenceSnapshot(id, prompt, output, params, speculation, priority, stats);
-        return new InFlight(model, ticket, sequence, logprobs, chunks, queued, first);
+        SequenceSnapshot sequence =
+                new SequenceSnapshot(id, prompt, output, params, speculation, priority, logprobs, stats);
+        return new InFlight(model, ticket, sequence, chunks, queued, first);
     }
 
     private static @Nullable Long readOptional(ByteReader in) throws IOException {
@@ -211,9 +213,9 @@ final class InFlightSerializer implements SimpleVersionedSerializer<InFlight> {
                 .build();
     }
 
-    private static List<TokenLogprobs> readLogprobs(ByteReader in) throws IOException {
+    private static List<Logprobs> readLogprobs(ByteReader in) throws IOException {
         int count = in.count(16);
-        List<TokenLogprobs> logprobs = new ArrayList<>(count);
+        List<Logprobs> logprobs = new ArrayList<>(count);
         for (int i = 0; i < count; i++) {
             int token = in.int32();
             double logprob = in.real();
@@ -222,7 +224,7 @@ final class InFlightSerializer implements SimpleVersionedSerializer<InFlight> {
             for (int j = 0; j < top.length; j++) {
                 topLogprobs[j] = in.real();
             }
-            logprobs.add(new TokenLogprobs(token, logprob, top, topLogprobs));
+            logprobs.add(new Logprobs(token, logprob, top, topLogprobs));
         }
         return logprobs;
     }

@@ -1,8 +1,11 @@
 package dev.freshet.operator;
 
+import dev.freshet.request.RequestLimits;
 import dev.freshet.request.SpeculationMode;
 import java.io.Serializable;
 import java.time.Duration;
+import java.util.HashSet;
+import java.util.Set;
 
 /**
  * What a job tells its generate operator. Serializable, so that the job graph carries it. Immutable.
@@ -17,6 +20,11 @@ import java.time.Duration;
  * @param checkpointInterval time between two checkpoints, zero when there are none; see {@link GenerateOperator}
  * @param recentIds ids of past requests remembered to recognise duplicates, 0 to answer every request
  * @param allowModelChange whether sequences of a checkpoint may go on with another model, from their prompts
+ * @param promptBytes most UTF-8 bytes of a prompt
+ * @param promptTokens most tokens of a prompt
+ * @param maxTokens most generated tokens
+ * @param emptyPrompt whether an empty prompt is served
+ * @param aliases names of the model that requests may use beside its own; the name {@code *} stands for all
  */
 public record OperatorOptions(
         String job,
@@ -28,7 +36,12 @@ public record OperatorOptions(
         Duration metricsInterval,
         Duration checkpointInterval,
         int recentIds,
-        boolean allowModelChange)
+        boolean allowModelChange,
+        int promptBytes,
+        int promptTokens,
+        int maxTokens,
+        boolean emptyPrompt,
+        Set<String> aliases)
         implements Serializable {
 
     private static final long serialVersionUID = 1L;
@@ -45,6 +58,23 @@ public record OperatorOptions(
                 Duration.ofSeconds(1),
                 Duration.ofSeconds(10),
                 16_384,
-                false);
+                false,
+                RequestLimits.defaults().promptBytes(),
+                RequestLimits.defaults().promptTokens(),
+                RequestLimits.defaults().maxTokens(),
+                false,
+                Set.of());
+    }
+
+    RequestLimits limits() {
+        return RequestLimits.defaults()
+                .withLengths(promptBytes, promptTokens, maxTokens)
+                .withEmptyPrompt(emptyPrompt);
+    }
+
+    Set<String> modelNames(String own) {
+        Set<String> names = new HashSet<>(aliases);
+        names.add(own);
+        return names;
     }
 }

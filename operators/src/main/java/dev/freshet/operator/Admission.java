@@ -1,0 +1,170 @@
+package dev.freshet.operator;
+
+import dev.freshet.engine.GenerationRequest;
+import dev.freshet.request.ErrorCode;
+import dev.freshet.request.PromptRequest;
+import dev.freshet.request.RequestError;
+import dev.freshet.request.RequestValidator;
+import dev.freshet.request.SpeculationMode;
+import dev.freshet.request.Validated;
+import dev.freshet.schema.Prompt;
+import java.util.Set;
+import org.apache.flink.util.clock.Clock;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Turns records into sequences: validates, renders, tokenizes. Anything wrong with a request ends here, as a value. Confined to
+ * the task thread.
+ */
+final class Admission {
+
+    private static final double NANOS_PER_MILLI = 1e6;
+
+    private final RequestValidator validator;
+    private final ServedModel served;
+    private final SpeculationMode speculation;
+    private final Set<String> modelNames;
+    private final Clock clock;
+
+    /** What became of a request. */
+    sealed interface Result permits Admitted, Refused {}
+
+    /** The request can run. */
+    record Admitted(GenerationRequest sequence, Flight flight) implements Result {}
+
+    /** The request cannot be served. */
+    record Refused(String id, String key, boolean chat, boolean stream, long arrivedMillis, RequestError error)
+            implements Result {}
+
+    /**
+     * Creates an admission.
+     *
+     * @param modelNames names of the model that requests may use; the name {@code *} stands for all
+     */
+    Admission(
+            RequestValidator validator,
+            ServedModel served,
+            SpeculationMode speculation,
+            Set<String> modelNames,
+            Clock clock) {
+        this.validator = validator;
+        this.served = served;
+        this.speculation = speculation;
+        this.modelNames = modelNames;
+        this.clock = clock;
+    }
+
+    Result admit(Prompt record, Origin origin) {
+        long arrivedMillis = clock.absoluteTimeMillis();
+        long arrivedNanos = clock.relativeTimeNanos();
+        Validated validated = validator.validate(record, origin.position(), arrivedMillis);
+        if (validated instanceof Validated.Invalid invalid) {
+            return new Refused(
+                    invalid.id(),
+                    invalid.id(),
+                    record.getMessages() != null,
+                    record.getStream(),
+                    arrivedMillis,
+                    invalid.error());
+        }
+        PromptRequest request = ((Validated.Accepted) validated).request();
+        String key = request.sessionId() == null ? request.id() : request.sessionId();
+        RequestError error = obstacle(request);
+        int[] tokens = {};
+        if (error == null) {
+            Texts.Encoded encoded = encode(request);
+            if (encoded instanceof Texts.Refused refused) {
+                error = refused.error();
+            } else {
+                tokens = ((Texts.Tokens) encoded).ids();
+                error = validator.checkLength(
+                        request.id(), tokens.length, served.model().contextLength());
+            }
+        }
+        if (error != null) {
+            return new Refused(request.id(), key, request.chat(), request.stream(), arrivedMillis, error);
+        }
+        Ticket ticket = new Ticket(
+                origin,
+                request.id(),
+                key,
+                request.chat(),
+                request.stream(),
+                request.returnTokenIds(),
+                echo(request, tokens),
+                arrivedMillis,
+                request.deadlineMillis());
+        Flight flight = begin(ticket, request, arrivedNanos);
+        SpeculationMode mode = request.speculation() == null ? speculation : request.speculation();
+        GenerationRequest sequence = new GenerationRequest(
+                origin.position(), tokens, request.params(), flight.text, mode, request.priority());
+        return new Admitted(sequence, flight);
+    }
+
+    private @Nullable RequestError obstacle(PromptRequest request) {
+        String model = request.model();
+        if (model != null && !modelNames.contains(model) && !modelNames.contains("*")) {
+            return new RequestError(
+                    ErrorCode.UNKNOWN_MODEL,
+                    "model",
+                    "Cannot serve request " + request.id() + ": expected the model " + served.name()
+                            + ", got another. Correct the model, or leave it out.");
+        }
+        return RequestValidator.checkTokens(request, served.model().vocabSize());
+    }
+
+    /** A tokenizer that fails on some text must not fail the job. */
+    private Texts.Encoded encode(PromptRequest request) {
+        try {
+            return served.texts().encode(request);
+        } catch (RuntimeException e) {
+            return new Texts.Refused(new RequestError(
+                    ErrorCode.INTERNAL,
+                    request.chat() ? "messages" : "prompt",
+                    "Cannot tokenize the prompt of request " + request.id() + ": expected tokens, got "
+                            + e.getClass().getSimpleName() + ". Report this request to the project."));
+        }
+    }
+
+    private @Nullable String echo(PromptRequest request, int[] tokens) {
+        if (!request.echo()) {
+            return null;
+        }
+        return request.prompt() == null ? served.texts().decode(tokens) : request.prompt();
+    }
+
+    private Flight begin(Ticket ticket, PromptRequest request, long arrivedNanos) {
+        Long deadline = ticket.deadlineMillis();
+        long deadlineNanos =
+                deadline == null ? Long.MAX_VALUE : arrivedNanos + (deadline - ticket.arrivedMillis()) * 1_000_000;
+        return new Flight(
+                ticket, request.params(), served.texts().begin(request.params()), arrivedNanos, deadlineNanos);
+    }
+
+    /** The flight of a restored request; its text has seen the tokens of the checkpoint. */
+    Flight resume(InFlight restored) {
+        Ticket ticket = restored.ticket();
+        long nowNanos = clock.relativeTimeNanos();
+        long elapsed = Math.max(0, clock.absoluteTimeMillis() - ticket.arrivedMillis());
+        Long deadline = ticket.deadlineMillis();
+        long deadlineNanos = deadline == null
+                ? Long.MAX_VALUE
+                : nowNanos + (deadline - ticket.arrivedMillis() - elapsed) * 1_000_000;
+        Flight flight = new Flight(
+                ticket,
+                restored.sequence().params(),
+                served.texts().begin(restored.sequence().params()),
+                nowNanos - (long) (elapsed * NANOS_PER_MILLI),
+                deadlineNanos);
+        for (int token : restored.sequence().output()) {
+            flight.text.accept(token);
+        }
+        flight.text.take();
+        flight.emittedTokens = restored.sequence().output().length;
+        flight.chunks = restored.chunks();
+        flight.queuedMillis = restored.queuedMillis();
+        flight.firstTokenMillis = restored.firstTokenMillis();
+        flight.lastTokenNanos = nowNanos;
+        return flight;
+    }
+}

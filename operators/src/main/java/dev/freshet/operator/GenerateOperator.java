@@ -1,0 +1,244 @@
+package dev.freshet.operator;
+
+import dev.freshet.request.ConfigError;
+import dev.freshet.schema.Metric;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.RejectedExecutionException;
+import org.apache.flink.api.common.operators.MailboxExecutor;
+import org.apache.flink.api.common.state.ListState;
+import org.apache.flink.api.common.state.ListStateDescriptor;
+import org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer;
+import org.apache.flink.core.io.SimpleVersionedSerialization;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
+import org.apache.flink.runtime.state.StateInitializationContext;
+import org.apache.flink.runtime.state.StateSnapshotContext;
+import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.BoundedOneInput;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.api.operators.StreamOperatorParameters;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.util.clock.Clock;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Continuous batching inside a stream: prompts join the engine as they arrive, texts leave as they end, and a checkpoint holds what
+ * is in between.
+ *
+ * <p>The engine steps on the task thread, as a mail that posts itself again while there is work, so that input, barriers, timers
+ * and steps take turns and no state is shared between threads. A full engine makes {@link #processElement} wait, which holds the
+ * stream back; steps and timers go on meanwhile.
+ *
+ * <p>Confined to the task thread.
+ */
+final class GenerateOperator extends AbstractStreamOperator<Outbound>
+        implements OneInputStreamOperator<Inbound, Outbound>, BoundedOneInput {
+
+    private static final long serialVersionUID = 1L;
+    private static final Logger LOG = LoggerFactory.getLogger(GenerateOperator.class);
+
+    private final transient MailboxExecutor mailbox;
+    private final transient Clock clock;
+    private final OperatorOptions options;
+    private final ModelLoader loader;
+
+    private transient @Nullable ServedModel served;
+    private transient @Nullable Serving serving;
+    private transient @Nullable RecentIds recentIds;
+    private transient @Nullable ListState<byte[]> inFlightState;
+    private transient @Nullable ListState<byte[]> recentIdsState;
+    private transient List<InFlight> restored = List.of();
+    private transient boolean stepping;
+    private transient int arrivals;
+    private transient int deferred;
+
+    GenerateOperator(
+            StreamOperatorParameters<Outbound> parameters, OperatorOptions options, ModelLoader loader, Clock clock) {
+        super(parameters);
+        this.mailbox = parameters.getMailboxExecutor();
+        this.options = options;
+        this.loader = loader;
+        this.clock = clock;
+    }
+
+    @Override
+    public void initializeState(StateInitializationContext context) throws Exception {
+        super.initializeState(context);
+        ListState<byte[]> sequences = context.getOperatorStateStore()
+                .getListState(new ListStateDescriptor<>("in-flight", BytePrimitiveArraySerializer.INSTANCE));
+        // After a change of parallelism a repetition may reach another subtask, so that each gets all ids.
+        ListState<byte[]> ids = context.getOperatorStateStore()
+                .getUnionListState(new ListStateDescriptor<>("recent-ids", BytePrimitiveArraySerializer.INSTANCE));
+        RecentIds recent = new RecentIds(options.recentIds());
+        if (context.isRestored()) {
+            InFlightSerializer serializer = new InFlightSerializer();
+            restored = new ArrayList<>();
+            for (byte[] bytes : sequences.get()) {
+                restored.add(SimpleVersionedSerialization.readVersionAndDeSerialize(serializer, bytes));
+            }
+            for (byte[] bytes : ids.get()) {
+                recent.addAll(bytes);
+            }
+        }
+        inFlightState = sequences;
+        recentIdsState = ids;
+        recentIds = recent;
+    }
+
+    @Override
+    public void open() throws Exception {
+        super.open();
+        try {
+            ServedModel model = loader.load(options.slots());
+            served = model;
+            serving = new Serving(
+                    options, model, Objects.requireNonNull(recentIds), getMetricGroup(), clock, new Emitter(model));
+            serving.resume(restored);
+        } catch (ConfigError e) {
+            // Neither a model that cannot be served nor a wrong checkpoint gets better by trying again.
+            throw new SuppressRestartsException(e);
+        }
+        if (!restored.isEmpty()) {
+            LOG.info("Resumed {} sequences from a checkpoint", restored.size());
+            restored = List.of();
+            wake();
+        }
+        getProcessingTimeService().registerTimer(nextTick(), this::tick);
+    }
+
+    @Override
+    public void processElement(StreamRecord<Inbound> element) throws Exception {
+        arrivals++;
+        Admission.Admitted admitted = serving().arrive(element.getValue());
+        if (admitted == null) {
+            return;
+        }
+        while (!serving().hasRoom()) {
+            mailbox.yield();
+        }
+        serving().submit(admitted);
+        wake();
+    }
+
+    private Serving serving() {
+        return Objects.requireNonNull(serving);
+    }
+
+    private void wake() {
+        if (!stepping) {
+            stepping = true;
+            post();
+        }
+    }
+
+    private void post() {
+        try {
+            mailbox.execute(this::step, "engine step");
+        } catch (RejectedExecutionException e) {
+            // The task ends; what is in flight is in the last checkpoint.
+            LOG.debug("The mailbox takes no more steps", e);
+        }
+    }
+
+    /**
+     * One mail: a step of the engine, unless slots are free and records keep coming, which then are let in first. A step is put
+     * off for at most as many records as there are slots.
+     */
+    private void step() {
+        boolean filling =
+                arrivals > 0 && deferred < options.slots() && serving().hasFreeSlots();
+        arrivals = 0;
+        if (filling) {
+            deferred++;
+        } else {
+            deferred = 0;
+            serving().step();
+        }
+        if (serving().isIdle()) {
+            stepping = false;
+        } else {
+            post();
+        }
+    }
+
+    private long nextTick() {
+        return getProcessingTimeService().getCurrentProcessingTime()
+                + options.metricsInterval().toMillis();
+    }
+
+    private void tick(long time) {
+        serving().tick();
+        getProcessingTimeService().registerTimer(nextTick(), this::tick);
+    }
+
+    @Override
+    public void snapshotState(StateSnapshotContext context) throws Exception {
+        super.snapshotState(context);
+        InFlightSerializer serializer = new InFlightSerializer();
+        List<byte[]> entries = new ArrayList<>();
+        long bytes = 0;
+        for (InFlight one : serving().snapshot()) {
+            byte[] entry = SimpleVersionedSerialization.writeVersionAndSerialize(serializer, one);
+            entries.add(entry);
+            bytes += entry.length;
+        }
+        Objects.requireNonNull(inFlightState).update(entries);
+        Objects.requireNonNull(recentIdsState)
+                .update(List.of(Objects.requireNonNull(recentIds).toBytes()));
+        serving().checkpointed(bytes);
+    }
+
+    @Override
+    public void endInput() throws Exception {
+        while (!serving().isIdle()) {
+            mailbox.yield();
+        }
+    }
+
+    @Override
+    public void finish() throws Exception {
+        serving().summarize();
+        super.finish();
+    }
+
+    @Override
+    public void close() throws Exception {
+        if (served != null) {
+            served.close();
+        }
+        super.close();
+    }
+
+    /** Hands records to Flink. */
+    private final class Emitter implements Serving.Outputs {
+
+        private final ServedModel model;
+
+        Emitter(ServedModel model) {
+            this.model = model;
+        }
+
+        @Override
+        public void outcome(Outbound outcome) {
+            output.collect(new StreamRecord<>(outcome));
+        }
+
+        @Override
+        public void chunk(KeyedChunk chunk) {
+            output.collect(RecordTypes.CHUNKS, new StreamRecord<>(chunk));
+        }
+
+        @Override
+        public void metric(Metric metric) {
+            metric.setJob(options.job());
+            metric.setModelName(model.name());
+            metric.setBackend(model.backend());
+            metric.setEngine(getRuntimeContext().getTaskInfo().getIndexOfThisSubtask());
+            metric.setEngines(getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks());
+            output.collect(RecordTypes.METRICS, new StreamRecord<>(metric));
+        }
+    }
+}
