@@ -78,6 +78,11 @@ public final class WireFormat implements Serializable {
         return kind.spelled();
     }
 
+    /** The media type of a record, for the {@code content-type} header. */
+    public String contentType() {
+        return kind == Kind.JSON ? "application/json" : "application/avro";
+    }
+
     /** The options it was made with. */
     public WireOptions options() {
         return options;
