@@ -239,7 +239,9 @@ final class Serving {
     private void handle(StepResult result) {
         long now = clock.relativeTimeNanos();
         lastStepNanos = now;
-        metrics.stepped(result.stats(), Math.min(options.slots(), engine.running() + result.finished().size()));
+        metrics.stepped(
+                result.stats(),
+                Math.min(options.slots(), engine.running() + result.finished().size()));
         for (String id : result.admitted()) {
             Flight flight = flight(id);
             if (flight.queuedMillis == Flight.NEVER) {

@@ -2,56 +2,35 @@ package dev.freshet.speculative;
 
 /**
  * Decides how many nodes a draft may have by what pays: for each fill of the batch it keeps the measured rate (tokens for each
- * nanosecond of step time) of a few draft sizes, uses the best, and tries the others again at growing intervals. A size must beat
- * plain decoding by a margin to be used. It influences speed alone, never text. Confined to the engine thread.
+ * nanosecond of step time) of a few draft sizes, uses the best, and now and then tries its neighbours. What a trial costs decides how
+ * long the next one waits, so that trials take about one per cent of the time. A size must beat plain decoding by a margin to be
+ * used. It influences speed alone, never text. Confined to the engine thread.
  */
 public final class DraftBudget {
 
-    private static final int WARMUP = 8;
-    private static final int PROBE = 3;
-    private static final int FIRST_INTERVAL = 128;
-    private static final int LAST_INTERVAL = 4096;
+    private static final int WARMUP = 6;
+    private static final int TRIAL = 3;
+    private static final int FIRST_STAY = 16;
+    private static final int SHORTEST_STAY = 128;
+    private static final int LONGEST_STAY = 1 << 16;
+    private static final double TRIAL_SHARE = 0.01;
     private static final double MARGIN = 1.03;
-    private static final double WEIGHT = 0.15;
+    private static final double HOPELESS = 0.8;
+    private static final double KEEP = 1 - 1.0 / 64;
 
     private final int[] sizes;
     private final Fill[] fills = new Fill[24];
 
-    /** Measurements for one power of two of decoding sequences. */
-    private static final class Fill {
-        final double[] rate;
-        final int[] seen;
-        int arm;
-        int left = WARMUP;
-        int next = 1;
-        int interval = FIRST_INTERVAL;
-        int settled = -1;
-        boolean warm;
-        boolean probing;
-
-        Fill(int arms) {
-            rate = new double[arms];
-            seen = new int[arms];
-        }
-
-        int best() {
-            int best = 0;
-            for (int i = 1; i < rate.length; i++) {
-                double bar = best == 0 ? rate[0] * MARGIN : rate[best];
-                best = rate[i] > bar ? i : best;
-            }
-            return best;
-        }
-    }
-
     /** Sizes to choose from in nodes, the root included, ascending; the first must be 1, plain decoding. */
     public DraftBudget(int... sizes) {
+        if (sizes.length == 0 || sizes[0] != 1) {
+            throw new IllegalArgumentException("Cannot budget drafts: expected sizes that begin with 1");
+        }
         this.sizes = sizes.clone();
     }
 
     private Fill fill(int sequences) {
-        int i = 32 - Integer.numberOfLeadingZeros(Math.max(1, sequences));
-        i = Math.min(i, fills.length - 1);
+        int i = Math.min(32 - Integer.numberOfLeadingZeros(Math.max(1, sequences)), fills.length - 1);
         if (fills[i] == null) {
             fills[i] = new Fill(sizes.length);
         }
@@ -60,50 +39,102 @@ public final class DraftBudget {
 
     /** Nodes that each of so many decoding sequences may draft in the coming step. */
     public int nodes(int sequences) {
-        return sizes[fill(sequences).arm];
+        return sizes[fill(sequences).current];
     }
 
     /** Learns what a step that followed {@link #nodes} cost and brought. */
     public void record(int sequences, int tokens, long nanos) {
-        Fill f = fill(sequences);
-        if (nanos > 0) {
-            double rate = (double) tokens / nanos;
-            // The first steps of a size carry compilation; they count for little.
-            double weight = f.seen[f.arm] < WARMUP / 2 ? 0.7 : WEIGHT;
-            f.rate[f.arm] += (f.seen[f.arm] == 0 ? 1 : weight) * (rate - f.rate[f.arm]);
-            f.seen[f.arm]++;
-        }
-        if (--f.left > 0) {
-            return;
-        }
-        if (!f.warm && ++f.arm < sizes.length) {
-            f.left = WARMUP;
-        } else if (f.warm && !f.probing && sizes.length > 1) {
-            probe(f);
-        } else {
-            f.warm = true;
-            settle(f);
-        }
+        fill(sequences).record(tokens, nanos);
     }
 
-    private void settle(Fill f) {
-        int best = f.best();
-        f.interval = best == f.settled ? Math.min(2 * f.interval, LAST_INTERVAL) : FIRST_INTERVAL;
-        f.settled = best;
-        f.arm = best;
-        f.left = f.interval;
-        f.probing = false;
-    }
+    /** Measurements for one power of two of decoding sequences. */
+    private static final class Fill {
+        private final double[] tokens;
+        private final double[] nanos;
+        private int current;
+        private int used;
+        private int left = WARMUP;
+        private int trials;
+        private boolean warm;
+        private boolean trying;
+        private double loss;
 
-    private void probe(Fill f) {
-        int best = f.arm;
-        f.arm = f.next % sizes.length;
-        f.next++;
-        if (f.arm == best) {
-            f.arm = f.next % sizes.length;
-            f.next++;
+        Fill(int sizes) {
+            tokens = new double[sizes];
+            nanos = new double[sizes];
         }
-        f.left = PROBE;
-        f.probing = true;
+
+        private double rate(int size) {
+            return nanos[size] == 0 ? 0 : tokens[size] / nanos[size];
+        }
+
+        private int best() {
+            int best = 0;
+            for (int i = 1; i < tokens.length; i++) {
+                if (rate(i) > (best == 0 ? rate(0) * MARGIN : rate(best))) {
+                    best = i;
+                }
+            }
+            return best;
+        }
+
+        void record(int stepTokens, long stepNanos) {
+            if (stepNanos > 0) {
+                tokens[current] = tokens[current] * KEEP + stepTokens;
+                nanos[current] = nanos[current] * KEEP + stepNanos;
+                if (trying) {
+                    loss += stepNanos - stepTokens / rate(used);
+                }
+            }
+            if (--left > 0) {
+                return;
+            }
+            if (!warm) {
+                climb();
+            } else if (!trying && tokens.length > 1) {
+                tryNeighbour();
+            } else {
+                settle();
+            }
+        }
+
+        /** The first steps measure size after size, until one is hopelessly slower than a smaller one. */
+        private void climb() {
+            boolean hopeless = rate(current) < HOPELESS * rate(best());
+            if (!hopeless && current + 1 < tokens.length) {
+                current++;
+                left = WARMUP;
+            } else {
+                warm = true;
+                used = best();
+                current = used;
+                left = FIRST_STAY;
+            }
+        }
+
+        private void tryNeighbour() {
+            used = best();
+            trials++;
+            int wanted = trials % 4 == 0 ? 0 : used + (trials % 2 == 0 ? -1 : 1);
+            int neighbour = Math.max(0, Math.min(tokens.length - 1, wanted));
+            current = neighbour == used ? (used == 0 ? 1 : used - 1) : neighbour;
+            // Old measurements of a size that was not in use say little; the trial counts most.
+            tokens[current] *= 0.25;
+            nanos[current] *= 0.25;
+            loss = 0;
+            trying = true;
+            left = TRIAL;
+        }
+
+        private void settle() {
+            int best = best();
+            double step = nanos[used] * (1 - KEEP);
+            double stay = step > 0 ? loss / (TRIAL_SHARE * step) : 0;
+            // A size that has just won has to prove itself before it is trusted for long.
+            left = best != used ? FIRST_STAY : (int) Math.max(SHORTEST_STAY, Math.min(LONGEST_STAY, stay));
+            used = best;
+            current = best;
+            trying = false;
+        }
     }
 }
