@@ -8,6 +8,7 @@ import dev.freshet.kernel.Buffer;
 import dev.freshet.kernel.Kernels;
 import dev.freshet.kernel.Paths;
 import dev.freshet.kernel.Segments;
+import dev.freshet.tensor.TensorSource;
 import java.util.List;
 import java.util.Objects;
 import java.util.function.IntConsumer;
@@ -95,8 +96,14 @@ public final class Decoder implements Model {
     /** Loads a model and reports the number of layers read. */
     public static Decoder load(
             ModelDirectory directory, Kernels kernels, DecoderOptions options, IntConsumer progress) {
-        DecoderWeights weights = new DecoderLoader(directory, kernels, options.weights(), progress).load();
-        return new Decoder(directory.config(), kernels, options, weights);
+        return load(directory.config(), directory.weights(), kernels, options, progress);
+    }
+
+    /** Loads a model whose tensors need not lie in a directory. */
+    public static Decoder load(
+            ModelConfig config, TensorSource tensors, Kernels kernels, DecoderOptions options, IntConsumer progress) {
+        DecoderWeights weights = new DecoderLoader(config, tensors, kernels, options.weights(), progress).load();
+        return new Decoder(config, kernels, options, weights);
     }
 
     /** Loads a model with the default sizes for a number of slots. */

@@ -11,7 +11,7 @@ import dev.freshet.kernel.MatrixSource;
 import dev.freshet.kernel.WeightFormat;
 import dev.freshet.request.ConfigError;
 import dev.freshet.tensor.DType;
-import dev.freshet.tensor.WeightsDirectory;
+import dev.freshet.tensor.TensorSource;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -22,15 +22,20 @@ import org.jspecify.annotations.Nullable;
 final class DecoderLoader {
 
     private final ModelConfig config;
-    private final WeightsDirectory weights;
+    private final TensorSource weights;
     private final Kernels kernels;
     private final @Nullable WeightFormat format;
     private final IntConsumer progress;
 
     /** progress is called with the number of layers read. */
-    DecoderLoader(ModelDirectory directory, Kernels kernels, @Nullable WeightFormat format, IntConsumer progress) {
-        config = directory.config();
-        weights = directory.weights();
+    DecoderLoader(
+            ModelConfig config,
+            TensorSource weights,
+            Kernels kernels,
+            @Nullable WeightFormat format,
+            IntConsumer progress) {
+        this.config = config;
+        this.weights = weights;
         this.kernels = kernels;
         this.format = format;
         this.progress = progress;

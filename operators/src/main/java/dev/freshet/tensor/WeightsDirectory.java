@@ -20,7 +20,7 @@ import java.util.TreeSet;
  * The weights of a Hugging Face model directory: {@code model.safetensors}, or the shards that {@code model.safetensors.index.json}
  * names. The single file wins where both exist, as in the library that writes them. The methods may be called from any thread.
  */
-public final class WeightsDirectory implements AutoCloseable {
+public final class WeightsDirectory implements TensorSource, AutoCloseable {
 
     /** The file of an unsharded model. */
     public static final String SINGLE = "model.safetensors";
@@ -191,6 +191,7 @@ public final class WeightsDirectory implements AutoCloseable {
     }
 
     /** Whether a tensor of this name exists. */
+    @Override
     public boolean has(String name) {
         return byTensor.containsKey(name);
     }
@@ -200,16 +201,19 @@ public final class WeightsDirectory implements AutoCloseable {
      *
      * @throws ConfigError when there is none of this name
      */
+    @Override
     public TensorInfo info(String name) {
         return fileOf(name).info(name);
     }
 
     /** Reads consecutive elements as floats, as {@link SafetensorsFile#readFloats} does. */
+    @Override
     public void readFloats(String name, long firstElement, float[] out, int outOffset, int count) {
         fileOf(name).readFloats(name, firstElement, out, outOffset, count);
     }
 
     /** Reads a whole tensor of an expected shape, as {@link SafetensorsFile#floats} does. */
+    @Override
     public float[] floats(String name, long... expectedShape) {
         return fileOf(name).floats(name, expectedShape);
     }
