@@ -1,0 +1,27 @@
+package dev.freshet;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.tngtech.archunit.core.domain.JavaClasses;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
+
+class PipelineArchitectureTest {
+
+    private static final JavaClasses MAIN = ArchitectureRules.mainClasses();
+
+    @TestFactory
+    Stream<DynamicTest> mainClassesKeepEveryRule() {
+        return ArchitectureRules.all().stream()
+                .map(rule -> DynamicTest.dynamicTest(rule.getDescription(), () -> rule.check(MAIN)));
+    }
+
+    @Test
+    void classesOfEveryModuleWereFound() {
+        assertThat(MAIN.stream().map(c -> c.getPackageName()).distinct())
+                .contains("dev.freshet.wire", "dev.freshet.request", "dev.freshet.job", "dev.freshet.cli");
+        assertThat(MAIN.contain("dev.freshet.ArchitectureRules")).isFalse();
+    }
+}
