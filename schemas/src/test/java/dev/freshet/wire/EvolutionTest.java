@@ -9,6 +9,7 @@ import dev.freshet.schema.Prompt;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.function.Consumer;
 import org.apache.avro.Schema;
 import org.apache.avro.generic.GenericData;
@@ -27,7 +28,8 @@ class EvolutionTest {
 
     private final FakeRegistry registry = new FakeRegistry();
     private final RecordDecoder<Prompt> decoder = WireFormat.of(
-                    "avro-registry", WireOptions.defaults().withRegistry(registry.address()))
+                    "avro-registry",
+                    WireOptions.defaults().withRegistry(registry.address()).withRegistryTimeout(Duration.ofSeconds(30)))
             .decoder(RecordType.PROMPT);
 
     @AfterEach

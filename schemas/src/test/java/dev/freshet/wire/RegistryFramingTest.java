@@ -20,7 +20,11 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 class RegistryFramingTest {
 
-    private static final Duration PATIENCE = Duration.ofMillis(300);
+    /** Longer than any pause of a busy machine. */
+    private static final Duration PATIENCE = Duration.ofSeconds(30);
+    /** Waited out in full by the tests of a registry that never answers. */
+    private static final Duration LITTLE_PATIENCE = Duration.ofMillis(200);
+
     private static final long MINUTE = 60_000_000_000L;
 
     private final FakeRegistry registry = new FakeRegistry();
@@ -32,11 +36,17 @@ class RegistryFramingTest {
     }
 
     private WireFormat wire() {
-        return WireFormat.of("avro-registry", WireOptions.defaults().withRegistry(registry.address()));
+        return WireFormat.of(
+                "avro-registry",
+                WireOptions.defaults().withRegistry(registry.address()).withRegistryTimeout(Duration.ofSeconds(30)));
     }
 
     private RecordDecoder<Prompt> decoder() {
-        RegistryClient client = new RegistryClient(registry.address(), PATIENCE);
+        return decoder(PATIENCE);
+    }
+
+    private RecordDecoder<Prompt> decoder(Duration patience) {
+        RegistryClient client = new RegistryClient(registry.address(), patience);
         return new LimitedDecoder<>(
                 RecordType.PROMPT,
                 WireCodes.BAD_AVRO,
@@ -143,13 +153,15 @@ class RegistryFramingTest {
                 mode = EnumSource.Mode.EXCLUDE)
         void holdsTheStreamBackAndRefusesNothing(FakeRegistry.Fault fault) {
             registry.put(7, RecordType.PROMPT.schema().toString());
-            RecordDecoder<Prompt> decoder = decoder();
+            boolean silent = fault == FakeRegistry.Fault.HANG || fault == FakeRegistry.Fault.DRIP;
+            RecordDecoder<Prompt> decoder = decoder(silent ? LITTLE_PATIENCE : PATIENCE);
             registry.set(fault);
             assertThatThrownBy(() -> decoder.decode(record(7)))
                     .isInstanceOf(RegistryUnavailable.class)
                     .hasMessageStartingWith("Cannot ask the schema registry: expected an answer, got ");
             registry.set(FakeRegistry.Fault.NONE);
-            assertThat(decoder.decode(record(7))).isEqualTo(new Decoded.Value<>(Samples.prompt()));
+            RecordDecoder<Prompt> later = silent ? decoder() : decoder;
+            assertThat(later.decode(record(7))).isEqualTo(new Decoded.Value<>(Samples.prompt()));
         }
 
         @Test
@@ -287,7 +299,10 @@ class RegistryFramingTest {
     void addressMayEndWithASlash() {
         registry.put(7, RecordType.PROMPT.schema().toString());
         WireFormat wire = WireFormat.of(
-                "avro-registry", WireOptions.defaults().withRegistry(URI.create(registry.address() + "/")));
+                "avro-registry",
+                WireOptions.defaults()
+                        .withRegistry(URI.create(registry.address() + "/"))
+                        .withRegistryTimeout(PATIENCE));
         assertThat(wire.decoder(RecordType.PROMPT).decode(record(7))).isInstanceOf(Decoded.Value.class);
     }
 
