@@ -46,6 +46,7 @@ public final class Freshet {
         CommandLine line = new CommandLine(new Freshet())
                 .addSubcommand(new DoctorCommand(terminal))
                 .addSubcommand(new ModelCommand(terminal))
+                .addSubcommand(new EvaluateCommand(terminal))
                 .setOut(new PrintWriter(terminal.out(), true, StandardCharsets.UTF_8))
                 .setErr(new PrintWriter(terminal.err(), true, StandardCharsets.UTF_8))
                 .setCaseInsensitiveEnumValuesAllowed(true)
