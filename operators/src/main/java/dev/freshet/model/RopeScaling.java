@@ -1,56 +1,53 @@
 package dev.freshet.model;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import dev.freshet.request.ConfigError;
 import org.jspecify.annotations.Nullable;
 
-/** Reads rope_theta and rope_scaling of a Llama config.json: default, linear, llama3 and yarn. */
+/**
+ * Reads the rotary embedding of a Llama config.json: default, linear, llama3 and yarn, docs/maths.md §3.1. Both spellings are read:
+ * rope_theta with rope_scaling, and rope_parameters; where both stand, rope_scaling wins, as in the transformers library.
+ */
 final class RopeScaling {
 
     private RopeScaling() {}
 
-    static RopeConfig read(ConfigReader config, int headDim, int maxPositions) {
-        JsonNode parameters = config.node("rope_parameters");
-        JsonNode scaling = config.node("rope_scaling");
-        JsonNode rule = scaling != null ? scaling : parameters;
-        double theta = parameters != null && parameters.has("rope_theta")
-                ? parameters.get("rope_theta").asDouble()
-                : config.number("rope_theta", 10000.0);
+    static RopeConfig read(Fields config, int headDim, int maxPositions) {
+        Fields rule = rule(config);
+        double theta = rule != null && rule.has("rope_theta")
+                ? rule.positive("rope_theta")
+                : config.positiveOr("rope_theta", 10000.0);
+        wholeRotation(config);
         double[] base = new double[headDim / 2];
         for (int c = 0; c < base.length; c++) {
             base[c] = StrictMath.pow(theta, -2.0 * c / headDim);
         }
-        String type = type(rule);
+        if (rule == null) {
+            return new RopeConfig(base, 1);
+        }
+        wholeRotation(rule);
+        // Where the trained length stands beside the rule, the library lets it win over the one inside.
+        double original = config.positiveOr(
+                "original_max_position_embeddings", rule.positiveOr("original_max_position_embeddings", maxPositions));
+        String name = rule.has("rope_type") ? "rope_type" : "type";
+        String type = rule.textOr(name, "default");
         return switch (type) {
             case "default" -> new RopeConfig(base, 1);
-            case "linear" -> new RopeConfig(divided(base, field(rule, "factor")), 1);
-            case "llama3" -> new RopeConfig(llama3(base, rule), 1);
-            case "yarn" -> yarn(base, rule, theta, headDim, maxPositions);
-            default ->
-                throw new ConfigError("Cannot use rope_scaling: expected default, linear, llama3 or yarn, got " + type
-                        + " (" + config.file() + "). Choose a model with one of these.");
+            case "linear" -> new RopeConfig(divided(base, rule.positive("factor")), 1);
+            case "llama3" -> new RopeConfig(llama3(base, rule, original), 1);
+            case "yarn" -> yarn(base, rule, theta, headDim, original);
+            default -> throw rule.wrong(name, "default, linear, llama3 or yarn", type);
         };
     }
 
-    private static String type(@Nullable JsonNode rule) {
-        if (rule == null) {
-            return "default";
-        }
-        JsonNode type = rule.has("rope_type") ? rule.get("rope_type") : rule.get("type");
-        return type == null ? "default" : type.asText();
+    private static @Nullable Fields rule(Fields config) {
+        Fields scaling = config.object("rope_scaling");
+        return scaling != null && !scaling.isEmpty() ? scaling : config.object("rope_parameters");
     }
 
-    private static double field(@Nullable JsonNode rule, String name) {
-        JsonNode value = rule == null ? null : rule.get(name);
-        if (value == null || !value.isNumber() || !(value.asDouble() > 0)) {
-            throw new ConfigError("Cannot use rope_scaling: expected a positive number " + name + ", got "
-                    + (value == null ? "none" : value.toString()) + " (config.json).");
+    private static void wholeRotation(Fields fields) {
+        double share = fields.positiveOr("partial_rotary_factor", 1);
+        if (share != 1) {
+            throw fields.wrong("partial_rotary_factor", "1", share);
         }
-        return value.asDouble();
-    }
-
-    private static double optional(@Nullable JsonNode rule, String name, double otherwise) {
-        return rule != null && rule.has(name) && !rule.get(name).isNull() ? field(rule, name) : otherwise;
     }
 
     private static double[] divided(double[] base, double factor) {
@@ -62,11 +59,13 @@ final class RopeScaling {
     }
 
     /** Llama 3.1: long wavelengths are stretched by factor, short ones kept, those between blended. */
-    private static double[] llama3(double[] base, @Nullable JsonNode rule) {
-        double factor = field(rule, "factor");
-        double low = field(rule, "low_freq_factor");
-        double high = field(rule, "high_freq_factor");
-        double original = field(rule, "original_max_position_embeddings");
+    private static double[] llama3(double[] base, Fields rule, double original) {
+        double factor = rule.positive("factor");
+        double low = rule.positive("low_freq_factor");
+        double high = rule.positive("high_freq_factor");
+        if (high <= low) {
+            throw rule.wrong("high_freq_factor", "a number above low_freq_factor " + low, high);
+        }
         double[] out = new double[base.length];
         for (int c = 0; c < out.length; c++) {
             double turns = original * base[c] / (2 * Math.PI);
@@ -77,24 +76,42 @@ final class RopeScaling {
     }
 
     /** YaRN (Peng et al. 2023): a ramp over channels between interpolation and extrapolation, and a factor on the magnitude. */
-    private static RopeConfig yarn(
-            double[] base, @Nullable JsonNode rule, double theta, int headDim, int maxPositions) {
-        double factor = field(rule, "factor");
-        double original = optional(rule, "original_max_position_embeddings", maxPositions);
-        double fast = optional(rule, "beta_fast", 32);
-        double slow = optional(rule, "beta_slow", 1);
-        double low = Math.max(0, Math.floor(channel(fast, headDim, theta, original)));
-        double high = Math.min(headDim - 1, Math.ceil(channel(slow, headDim, theta, original)));
-        double span = Math.max(high - low, 0.001);
+    private static RopeConfig yarn(double[] base, Fields rule, double theta, int headDim, double original) {
+        double factor = rule.positive("factor");
+        double fast = rule.positiveOr("beta_fast", 32);
+        double slow = rule.positiveOr("beta_slow", 1);
+        if (theta == 1) {
+            throw rule.wrong("rope_theta", "a number other than 1 for yarn", theta);
+        }
+        double low = channel(fast, headDim, theta, original);
+        double high = channel(slow, headDim, theta, original);
+        if (rule.flagOr("truncate", true)) {
+            low = Math.floor(low);
+            high = Math.ceil(high);
+        }
+        low = Math.max(low, 0);
+        high = Math.min(high, headDim - 1.0);
+        double span = high == low ? 0.001 : high - low;
         double[] out = new double[base.length];
         for (int c = 0; c < out.length; c++) {
             double interpolate = Math.min(1, Math.max(0, (c - low) / span));
             out[c] = interpolate * base[c] / factor + (1 - interpolate) * base[c];
         }
-        double magnitude = optional(rule, "attention_factor", factor <= 1 ? 1 : 0.1 * StrictMath.log(factor) + 1);
-        return new RopeConfig(out, magnitude);
+        return new RopeConfig(out, magnitude(rule, factor));
     }
 
+    private static double magnitude(Fields rule, double factor) {
+        double mscale = rule.numberOr("mscale", 0);
+        double all = rule.numberOr("mscale_all_dim", 0);
+        double derived = mscale > 0 && all > 0 ? grown(factor, mscale) / grown(factor, all) : grown(factor, 1);
+        return rule.positiveOr("attention_factor", derived);
+    }
+
+    private static double grown(double factor, double mscale) {
+        return factor <= 1 ? 1 : 0.1 * mscale * StrictMath.log(factor) + 1;
+    }
+
+    /** The channel, a fraction, whose wave makes so many turns over the trained length. */
     private static double channel(double turns, int headDim, double theta, double original) {
         return headDim * StrictMath.log(original / (turns * 2 * Math.PI)) / (2 * StrictMath.log(theta));
     }
