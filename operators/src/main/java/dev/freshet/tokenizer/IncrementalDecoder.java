@@ -37,7 +37,7 @@ public final class IncrementalDecoder {
             throw new IllegalStateException("decoder is finished");
         }
         String piece = vocabulary.piece(token);
-        if (piece == null || (skipSpecial && vocabulary.isSpecial(token))) {
+        if (piece == null || !hasText(token)) {
             return;
         }
         out = text;
@@ -46,15 +46,24 @@ public final class IncrementalDecoder {
 
     /**
      * Takes tokens whose text is not wanted, those of the prompt: what follows is decoded as their continuation, so that it keeps its
-     * leading space. What they leave incomplete is theirs and does not come out later.
+     * leading space. What they leave incomplete is theirs and does not come out later. Tokens without any text, a begin token
+     * for example, leave the decoder at the beginning.
      */
     public void skip(int[] tokens) {
         StringBuilder ignored = new StringBuilder();
+        boolean any = false;
         for (int token : tokens) {
+            any |= hasText(token);
             accept(token, ignored);
             ignored.setLength(0);
         }
-        flush(ignored);
+        if (any) {
+            flush(ignored);
+        }
+    }
+
+    private boolean hasText(int token) {
+        return vocabulary.piece(token) != null && !(skipSpecial && vocabulary.isSpecial(token));
     }
 
     /** Takes the end of the sequence and appends what was held back; a character that never became complete is U+FFFD. */

@@ -16,8 +16,8 @@ import java.util.Arrays;
 import java.util.concurrent.Callable;
 import java.util.function.LongConsumer;
 import java.util.stream.IntStream;
-import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Measures how well a model predicts a text. */
@@ -34,7 +34,7 @@ final class EvaluateCommand implements Callable<Integer> {
 
     private final Terminal terminal;
 
-    @ArgGroup(exclusive = false, multiplicity = "0..1")
+    @Mixin
     private ModelOption model = new ModelOption();
 
     @Option(names = "--text", required = true, paramLabel = "FILE", description = "Text in UTF-8.")

@@ -45,6 +45,7 @@ public final class Freshet {
     static int run(Terminal terminal, String... arguments) {
         CommandLine line = new CommandLine(new Freshet())
                 .addSubcommand(new DoctorCommand(terminal))
+                .addSubcommand(new GenerateCommand(terminal))
                 .addSubcommand(new ModelCommand(terminal))
                 .addSubcommand(new EvaluateCommand(terminal))
                 .setOut(new PrintWriter(terminal.out(), true, StandardCharsets.UTF_8))
