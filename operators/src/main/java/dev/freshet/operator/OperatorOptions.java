@@ -66,6 +66,26 @@ public record OperatorOptions(
                 Set.of());
     }
 
+    /** Returns a copy that allows another model to go on with sequences of a checkpoint, or not. */
+    public OperatorOptions withModelChange(boolean allowed) {
+        return new OperatorOptions(
+                job,
+                slots,
+                queue,
+                prefillTokens,
+                speculation,
+                chatFormat,
+                metricsInterval,
+                checkpointInterval,
+                recentIds,
+                allowed,
+                promptBytes,
+                promptTokens,
+                maxTokens,
+                emptyPrompt,
+                aliases);
+    }
+
     RequestLimits limits() {
         return RequestLimits.defaults()
                 .withLengths(promptBytes, promptTokens, maxTokens)

@@ -62,14 +62,7 @@ abstract class RecordSerializer<T> extends TypeSerializer<T> {
 
     @Override
     public T deserialize(DataInputView source) throws IOException {
-        int length = source.readInt();
-        if (length < 0 || length > LARGEST) {
-            throw new IOException(
-                    "Cannot read a record between operators: expected 0 to " + LARGEST + " bytes, got " + length + ".");
-        }
-        byte[] bytes = new byte[length];
-        source.readFully(bytes);
-        ByteReader in = new ByteReader(bytes);
+        ByteReader in = new ByteReader(readBytes(source));
         T record = read(in);
         in.end();
         return record;
@@ -82,9 +75,20 @@ abstract class RecordSerializer<T> extends TypeSerializer<T> {
 
     @Override
     public void copy(DataInputView source, DataOutputView target) throws IOException {
+        byte[] bytes = readBytes(source);
+        target.writeInt(bytes.length);
+        target.write(bytes);
+    }
+
+    private static byte[] readBytes(DataInputView source) throws IOException {
         int length = source.readInt();
-        target.writeInt(length);
-        target.write(source, length);
+        if (length < 0 || length > LARGEST) {
+            throw new IOException(
+                    "Cannot read a record between operators: expected 0 to " + LARGEST + " bytes, got " + length + ".");
+        }
+        byte[] bytes = new byte[length];
+        source.readFully(bytes);
+        return bytes;
     }
 
     @Override
