@@ -5,9 +5,12 @@ import dev.freshet.request.ErrorCode;
 import dev.freshet.request.PromptRequest;
 import dev.freshet.request.RequestError;
 import dev.freshet.request.RequestValidator;
+import dev.freshet.request.SamplingParams;
 import dev.freshet.request.SpeculationMode;
 import dev.freshet.request.Validated;
 import dev.freshet.schema.Prompt;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 import org.apache.flink.util.clock.Clock;
 import org.jspecify.annotations.Nullable;
@@ -57,7 +60,7 @@ final class Admission {
     Result admit(Prompt record, Origin origin) {
         long arrivedMillis = clock.absoluteTimeMillis();
         long arrivedNanos = clock.relativeTimeNanos();
-        Validated validated = validator.validate(record, origin.position(), arrivedMillis);
+        Validated validated = validator.validate(record, origin.fallbackId(), arrivedMillis);
         if (validated instanceof Validated.Invalid invalid) {
             return new Refused(
                     invalid.id(),
@@ -71,12 +74,14 @@ final class Admission {
         String key = request.sessionId() == null ? request.id() : request.sessionId();
         RequestError error = obstacle(request);
         int[] tokens = {};
+        SamplingParams params = request.params();
         if (error == null) {
             Texts.Encoded encoded = encode(request);
             if (encoded instanceof Texts.Refused refused) {
                 error = refused.error();
             } else {
                 tokens = ((Texts.Tokens) encoded).ids();
+                params = ending(params, ((Texts.Tokens) encoded).endTokens());
                 error = validator.checkLength(
                         request.id(), tokens.length, served.model().contextLength());
             }
@@ -94,10 +99,10 @@ final class Admission {
                 echo(request, tokens),
                 arrivedMillis,
                 request.deadlineMillis());
-        Flight flight = begin(ticket, request, arrivedNanos);
+        Flight flight = begin(ticket, params, tokens, arrivedNanos);
         SpeculationMode mode = request.speculation() == null ? speculation : request.speculation();
         GenerationRequest sequence = new GenerationRequest(
-                origin.position(), tokens, request.params(), flight.text, mode, request.priority());
+                origin.position(), tokens, params, flight.text, mode, request.priority());
         return new Admitted(sequence, flight);
     }
 
@@ -126,6 +131,17 @@ final class Admission {
         }
     }
 
+    /** A conversation also ends with its format's end of a turn, whatever the model's own list says. */
+    private SamplingParams ending(SamplingParams params, int[] endTokens) {
+        List<Integer> stops = new ArrayList<>(params.stopTokenIds());
+        for (int token : endTokens) {
+            if (!params.ignoreEos() && !served.endTokens().contains(token) && !stops.contains(token)) {
+                stops.add(token);
+            }
+        }
+        return params.toBuilder().stopTokenIds(stops).build();
+    }
+
     private @Nullable String echo(PromptRequest request, int[] tokens) {
         if (!request.echo()) {
             return null;
@@ -133,7 +149,7 @@ final class Admission {
         return request.prompt() == null ? served.texts().decode(tokens) : request.prompt();
     }
 
-    private Flight begin(Ticket ticket, PromptRequest request, long arrivedNanos) {
+    private Flight begin(Ticket ticket, SamplingParams params, int[] tokens, long arrivedNanos) {
         Long deadline = ticket.deadlineMillis();
         long deadlineNanos =
                 deadline == null ? Long.MAX_VALUE : arrivedNanos + (deadline - ticket.arrivedMillis()) * 1_000_000;
@@ -153,7 +169,7 @@ final class Admission {
         Flight flight = new Flight(
                 ticket,
                 restored.sequence().params(),
-                served.texts().begin(restored.sequence().params()),
+                served.texts().begin(restored.sequence().params(), restored.sequence().prompt()),
                 nowNanos - (long) (elapsed * NANOS_PER_MILLI),
                 deadlineNanos);
         for (int token : restored.sequence().output()) {

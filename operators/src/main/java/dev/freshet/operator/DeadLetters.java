@@ -2,12 +2,10 @@ package dev.freshet.operator;
 
 import dev.freshet.schema.DeadLetter;
 import dev.freshet.schema.RecordHeader;
+import dev.freshet.wire.DeadLetterHeaders;
+import dev.freshet.wire.Header;
 import java.nio.ByteBuffer;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.HexFormat;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -48,9 +46,6 @@ public final class DeadLetters {
      * @param firstSeenMillis when it was read, epoch milliseconds
      */
     public static DeadLetter of(Origin origin, byte @Nullable [] value, Reason reason, long firstSeenMillis) {
-        byte[] key = cut(origin.key(), LARGEST);
-        byte[] kept = cut(value, LARGEST - (key == null ? 0 : key.length));
-        boolean truncated = kept != value || key != origin.key();
         List<RecordHeader> headers = new ArrayList<>();
         for (Header header : origin.headers()) {
             headers.add(new RecordHeader(header.name(), wrap(header.value())));
@@ -66,33 +61,18 @@ public final class DeadLetters {
         letter.setPartition(origin.partition());
         letter.setOffset(origin.offset());
         letter.setTimestamp(origin.timestamp());
-        letter.setKey(wrap(key));
-        letter.setValue(wrap(kept));
+        letter.setKey(wrap(origin.key()));
+        letter.setValue(wrap(value));
         letter.setHeaders(headers);
-        letter.setTruncated(truncated);
-        letter.setOrigLength(truncated && value != null ? (long) value.length : null);
-        letter.setOrigSha256(truncated && value != null ? sha256(value) : null);
         letter.setRequestId(reason.requestId());
         letter.setSchemaId(reason.schemaId());
         letter.setAttempt(1);
         letter.setFirstSeen(firstSeenMillis);
+        DeadLetterHeaders.fit(letter, LARGEST);
         return letter;
-    }
-
-    private static byte @Nullable [] cut(byte @Nullable [] bytes, int limit) {
-        return bytes == null || bytes.length <= limit ? bytes : Arrays.copyOf(bytes, limit);
     }
 
     private static @Nullable ByteBuffer wrap(byte @Nullable [] bytes) {
         return bytes == null ? null : ByteBuffer.wrap(bytes);
-    }
-
-    private static String sha256(byte[] bytes) {
-        try {
-            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(
-                    "Cannot describe a long record: expected SHA-256 in this Java, got none.", e);
-        }
     }
 }

@@ -1,6 +1,7 @@
 package dev.freshet.operator;
 
 import dev.freshet.wire.Decoded;
+import dev.freshet.wire.Header;
 import dev.freshet.wire.RecordDecoder;
 import dev.freshet.wire.RecordEncoder;
 import dev.freshet.wire.RecordType;

@@ -15,7 +15,6 @@ import java.util.Set;
  * @param queue requests that may wait for a slot in one subtask
  * @param prefillTokens prompt tokens run in one step beside the decoding sequences
  * @param speculation drafting mode of requests that name none
- * @param chatFormat id of the chat format of conversations that name none
  * @param metricsInterval time between two metric records
  * @param checkpointInterval time between two checkpoints, zero when there are none; see {@link GenerateOperator}
  * @param recentIds ids of past requests remembered to recognise duplicates, 0 to answer every request
@@ -32,7 +31,6 @@ public record OperatorOptions(
         int queue,
         int prefillTokens,
         SpeculationMode speculation,
-        String chatFormat,
         Duration metricsInterval,
         Duration checkpointInterval,
         int recentIds,
@@ -54,7 +52,6 @@ public record OperatorOptions(
                 4 * slots,
                 256,
                 SpeculationMode.AUTO,
-                "plain",
                 Duration.ofSeconds(1),
                 Duration.ofSeconds(10),
                 16_384,
@@ -74,7 +71,6 @@ public record OperatorOptions(
                 queue,
                 prefillTokens,
                 speculation,
-                chatFormat,
                 metricsInterval,
                 checkpointInterval,
                 recentIds,

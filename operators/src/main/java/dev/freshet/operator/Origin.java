@@ -1,5 +1,7 @@
 package dev.freshet.operator;
 
+import dev.freshet.wire.Header;
+import dev.freshet.wire.InboundHeaders;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -16,7 +18,12 @@ import org.jspecify.annotations.Nullable;
 public record Origin(
         String topic, int partition, long offset, long timestamp, byte @Nullable [] key, List<Header> headers) {
 
-    /** Returns {@code topic-partition-offset}: unique, and the id of a request that brings none. */
+    /** Id of a request that brings none: the CloudEvents id of the record, else its position. */
+    String fallbackId() {
+        return InboundHeaders.fallbackId(headers, topic, partition, offset);
+    }
+
+    /** Returns {@code topic-partition-offset}: unique in the input. */
     public String position() {
         return topic + "-" + partition + "-" + offset;
     }

@@ -163,7 +163,10 @@ final class Serving {
     private boolean repeated(Inbound.Prompt prompt) {
         String id = prompt.request().getId();
         if (id == null || id.isBlank()) {
-            return false;
+            id = prompt.origin().fallbackId();
+            if (id.equals(prompt.origin().position())) {
+                return false;
+            }
         }
         switch (recentIds.see(id, prompt.value())) {
             case NEW:

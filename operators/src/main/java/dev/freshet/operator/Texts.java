@@ -15,8 +15,9 @@ public interface Texts {
      * The prompt's tokens.
      *
      * @param ids [n] token ids
+     * @param endTokens ids with which the model ends its turn in the request's chat format; empty without one
      */
-    record Tokens(int[] ids) implements Encoded {}
+    record Tokens(int[] ids, int[] endTokens) implements Encoded {}
 
     /**
      * Why the prompt has no tokens.
@@ -28,13 +29,13 @@ public interface Texts {
     /** Turns text or conversation into ids; a request with ids of its own gets them back. */
     Encoded encode(PromptRequest request);
 
-    /** Begins the text of a sequence. */
-    Growing begin(SamplingParams params);
+    /** Begins the text of a sequence that follows a prompt. */
+    Growing begin(SamplingParams params, int[] prompt);
 
     /** Text of one token alone; replacement characters stand for bytes that are no text by themselves. */
     String piece(int token);
 
-    /** Text of tokens, special ones included; for the echo of a prompt that came as ids. */
+    /** Text of tokens, special ones left out; for the echo of a prompt that came as ids. */
     String decode(int[] ids);
 
     /** The text of one sequence, which grows with each accepted token and ends it at a stop string. */

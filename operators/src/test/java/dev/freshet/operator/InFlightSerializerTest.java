@@ -8,6 +8,7 @@ import dev.freshet.engine.SequenceStats;
 import dev.freshet.request.SamplingParams;
 import dev.freshet.request.SpeculationMode;
 import dev.freshet.sampling.Logprobs;
+import dev.freshet.wire.Header;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;

@@ -16,7 +16,7 @@ public final class LetterTexts implements Texts {
     @Override
     public Encoded encode(PromptRequest request) {
         if (request.promptTokenIds() != null) {
-            return new Tokens(request.promptTokenIds());
+            return new Tokens(request.promptTokenIds(), new int[0]);
         }
         if (request.chat()) {
             return new Refused(
@@ -26,7 +26,7 @@ public final class LetterTexts implements Texts {
         if (text.contains("!")) {
             throw new IllegalStateException("a tokenizer bug");
         }
-        return new Tokens(ids(text));
+        return new Tokens(ids(text), new int[0]);
     }
 
     /** Letters of a text as ids; everything else is the letter z. */
@@ -44,7 +44,7 @@ public final class LetterTexts implements Texts {
     }
 
     @Override
-    public Growing begin(SamplingParams params) {
+    public Growing begin(SamplingParams params, int[] prompt) {
         return new Letters(params);
     }
 

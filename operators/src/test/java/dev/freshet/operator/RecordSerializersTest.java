@@ -7,6 +7,7 @@ import dev.freshet.schema.DeadLetter;
 import dev.freshet.schema.Metric;
 import dev.freshet.schema.Prompt;
 import dev.freshet.schema.TokenChunk;
+import dev.freshet.wire.Header;
 import java.io.IOException;
 import java.util.List;
 import org.apache.flink.api.common.serialization.SerializerConfigImpl;

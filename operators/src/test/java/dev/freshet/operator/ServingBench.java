@@ -4,6 +4,7 @@ import dev.freshet.schema.Completion;
 import dev.freshet.schema.DeadLetter;
 import dev.freshet.schema.Metric;
 import dev.freshet.schema.Prompt;
+import dev.freshet.wire.Header;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;

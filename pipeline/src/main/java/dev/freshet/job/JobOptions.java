@@ -1,9 +1,12 @@
 package dev.freshet.job;
 
+import dev.freshet.kernel.WeightFormat;
 import dev.freshet.request.ConfigError;
+import dev.freshet.request.RequestLimits;
 import dev.freshet.request.SpeculationMode;
 import dev.freshet.wire.WireFormat;
 import dev.freshet.wire.WireOptions;
+import java.io.Serializable;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -19,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  * @param parallelism subtasks, each with a model and slots of its own
  * @param model what is served
  * @param engine sizes of each subtask's engine
+ * @param limits what one request may ask for
  * @param kafka properties for every Kafka client, bootstrap.servers among them
  * @param input where prompts come from
  * @param output where records go
@@ -31,6 +35,7 @@ public record JobOptions(
         int parallelism,
         ModelOptions model,
         EngineOptions engine,
+        Limits limits,
         Map<String, String> kafka,
         Input input,
         Output output,
@@ -49,6 +54,9 @@ public record JobOptions(
      * @param speculation drafting mode of requests that name none
      * @param chatFormat chat format of conversations that name none
      * @param allowChange whether a checkpoint of another model may be restored
+     * @param names names that requests may use beside the directory's own; {@code *} stands for all
+     * @param context longest sequence where the model has a limit, 0 for the model's own
+     * @param weights format in memory, or null for the file's own
      */
     public record ModelOptions(
             Path directory,
@@ -56,7 +64,10 @@ public record JobOptions(
             int threads,
             SpeculationMode speculation,
             String chatFormat,
-            boolean allowChange) {}
+            boolean allowChange,
+            List<String> names,
+            int context,
+            @Nullable WeightFormat weights) {}
 
     /**
      * Sizes of an engine.
@@ -67,6 +78,15 @@ public record JobOptions(
      * @param recentIds ids remembered to recognise duplicates
      */
     public record EngineOptions(int slots, int queue, int prefillTokens, int recentIds) {}
+
+    /**
+     * What one request may ask for; see {@link RequestLimits}.
+     *
+     * @param promptBytes UTF-8 bytes of a prompt
+     * @param promptTokens tokens of a prompt
+     * @param maxTokens generated tokens
+     */
+    public record Limits(int promptBytes, int promptTokens, int maxTokens) {}
 
     /**
      * Where prompts come from.
@@ -95,7 +115,7 @@ public record JobOptions(
      * @param topic its name
      * @param format wire format of its records
      */
-    public record Target(String topic, WireFormat format) {}
+    public record Target(String topic, WireFormat format) implements Serializable {}
 
     /**
      * Where records go.
@@ -167,6 +187,7 @@ public record JobOptions(
                 s.whole("job.parallelism", 1, 1, 32_768),
                 model(s),
                 engine(s),
+                limits(s),
                 kafka,
                 input(s, name),
                 output(s),
@@ -184,7 +205,12 @@ public record JobOptions(
                 s.whole("model.threads", 0, 0, 4096),
                 s.choice("model.speculative", SpeculationMode.AUTO, SpeculationMode.class),
                 s.text("model.chat-format", "plain"),
-                s.flag("model.allow-change", false));
+                s.flag("model.allow-change", false),
+                s.list("model.names"),
+                s.whole("model.context", 0, 0, Integer.MAX_VALUE),
+                s.text("model.weights") == null
+                        ? null
+                        : s.choice("model.weights", WeightFormat.F32, WeightFormat.class));
     }
 
     private static EngineOptions engine(Settings s) {
@@ -194,6 +220,14 @@ public record JobOptions(
                 s.whole("engine.queue", 4 * slots, 1, 4 * 65_536),
                 s.whole("engine.prefill-tokens", 256, 1, 65_536),
                 s.whole("engine.recent-ids", 16_384, 0, 1 << 20));
+    }
+
+    private static Limits limits(Settings s) {
+        RequestLimits most = RequestLimits.defaults();
+        return new Limits(
+                s.bytes("limits.prompt", most.promptBytes(), most.promptBytes()),
+                s.whole("limits.prompt-tokens", most.promptTokens(), 1, most.promptTokens()),
+                s.whole("limits.max-tokens", most.maxTokens(), 1, most.maxTokens()));
     }
 
     private static Input input(Settings s, String name) {

@@ -1,13 +1,14 @@
 package dev.freshet.job;
 
 import dev.freshet.operator.DeadLetters;
-import dev.freshet.operator.Header;
 import dev.freshet.operator.Inbound;
 import dev.freshet.operator.Origin;
 import dev.freshet.operator.RecordTypes;
 import dev.freshet.request.ErrorCode;
 import dev.freshet.schema.Prompt;
 import dev.freshet.wire.Decoded;
+import dev.freshet.wire.Header;
+import dev.freshet.wire.InboundHeaders;
 import dev.freshet.wire.RecordDecoder;
 import dev.freshet.wire.RecordType;
 import dev.freshet.wire.RegistryUnavailable;
@@ -36,8 +37,8 @@ final class PromptDeserializer implements KafkaRecordDeserializationSchema<Inbou
     private static final long serialVersionUID = 1L;
     private static final Logger LOG = LoggerFactory.getLogger(PromptDeserializer.class);
 
-    private static final int MAX_HEADERS = 64;
-    private static final int MAX_HEADER_BYTES = 16 << 10;
+    private static final int MAX_HEADERS = 4 * InboundHeaders.MAX_HEADERS;
+    private static final int MAX_HEADER_BYTES = 4 * InboundHeaders.MAX_BYTES;
     private static final long WAIT_MILLIS = 1000;
 
     private final WireFormat format;
@@ -111,7 +112,7 @@ final class PromptDeserializer implements KafkaRecordDeserializationSchema<Inbou
         }
     }
 
-    /** Keeps the first headers up to a limit, so that no producer can fill the state with them. */
+    /** Keeps the first headers up to a limit, so that no producer can fill the state with them; answers copy fewer still. */
     private static Origin origin(ConsumerRecord<byte[], byte[]> record) {
         List<Header> headers = new ArrayList<>();
         int left = MAX_HEADER_BYTES;

@@ -1,0 +1,182 @@
+package dev.freshet.job;
+
+import dev.freshet.operator.DirectoryModel;
+import dev.freshet.operator.GenerateOperatorFactory;
+import dev.freshet.operator.Inbound;
+import dev.freshet.operator.ModelLoader;
+import dev.freshet.operator.OperatorOptions;
+import dev.freshet.operator.Outbound;
+import dev.freshet.operator.RecordTypes;
+import dev.freshet.request.ConfigError;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Properties;
+import org.apache.flink.api.common.eventtime.WatermarkStrategy;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.connector.base.DeliveryGuarantee;
+import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
+import org.apache.flink.connector.kafka.sink.KafkaSink;
+import org.apache.flink.connector.kafka.sink.KafkaSinkBuilder;
+import org.apache.flink.connector.kafka.source.KafkaSource;
+import org.apache.flink.connector.kafka.source.KafkaSourceBuilder;
+import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer;
+import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.kafka.clients.consumer.OffsetResetStrategy;
+
+/**
+ * The streaming job: prompts from a topic through the generate operator to completions and dead letters, in one transaction, with
+ * chunks and metrics beside. Main class for {@code flink run}.
+ */
+public final class GenerateJob {
+
+    static final String OPERATOR_UID = "generate";
+
+    private GenerateJob() {}
+
+    /**
+     * Runs the job on the cluster that submits it: {@code --config FILE}, then any {@code --key value} of the options on top.
+     *
+     * @throws ConfigError when the options are wrong or the broker cannot keep the promises
+     */
+    public static void main(String[] arguments) throws Exception {
+        JobOptions options = JobOptions.of(values(arguments, System.getenv()));
+        Preflight.run(options);
+        StreamExecutionEnvironment env =
+                StreamExecutionEnvironment.getExecutionEnvironment(FlinkSettings.forJob(options));
+        define(env, options, model(options));
+        env.execute(options.name());
+    }
+
+    private static Map<String, String> values(String[] arguments, Map<String, String> environment) {
+        Map<String, String> given = new LinkedHashMap<>();
+        for (int i = 0; i < arguments.length; i += 2) {
+            if (!arguments[i].startsWith("--") || i + 1 == arguments.length) {
+                throw new ConfigError("Cannot read the arguments: expected pairs of --key and value, got " + arguments[i]
+                        + ". Write --config FILE, or --key value for an option.");
+            }
+            given.put(arguments[i].substring(2), arguments[i + 1]);
+        }
+        String file = given.remove("config");
+        return file == null ? given : JobOptions.overlay(ConfigFile.read(Path.of(file), environment), given);
+    }
+
+    /** Returns the loader of the model that the options name. */
+    public static ModelLoader model(JobOptions options) {
+        JobOptions.ModelOptions model = options.model();
+        return new DirectoryModel(
+                model.directory().toString(),
+                model.kernels(),
+                model.threads(),
+                model.context(),
+                model.weights(),
+                model.chatFormat());
+    }
+
+    /** Adds the job to an environment. */
+    public static void define(StreamExecutionEnvironment env, JobOptions options, ModelLoader model) {
+        SingleOutputStreamOperator<Inbound> prompts = env.fromSource(
+                        source(options), WatermarkStrategy.noWatermarks(), "prompts", RecordTypes.INBOUND)
+                .uid("prompts");
+        SingleOutputStreamOperator<Outbound> outcomes = prompts.transform(
+                        "generate", RecordTypes.OUTBOUND, new GenerateOperatorFactory(operator(options), model))
+                .uid(OPERATOR_UID);
+        outcomes.sinkTo(outcomeSink(options)).uid("completions").name("completions");
+        JobOptions.Target chunks = options.output().chunks();
+        if (chunks != null) {
+            outcomes.getSideOutput(RecordTypes.CHUNKS)
+                    .sinkTo(sideSink(options, new ChunkRecords(options, chunks)))
+                    .uid("chunks")
+                    .name("chunks");
+        }
+        JobOptions.Target metrics = options.output().metrics();
+        if (metrics != null) {
+            outcomes.getSideOutput(RecordTypes.METRICS)
+                    .sinkTo(sideSink(options, new MetricRecords(metrics)))
+                    .uid("metrics")
+                    .name("metrics");
+        }
+    }
+
+    private static OperatorOptions operator(JobOptions options) {
+        return new OperatorOptions(
+                options.name(),
+                options.engine().slots(),
+                options.engine().queue(),
+                options.engine().prefillTokens(),
+                options.model().speculation(),
+                options.output().metricsInterval(),
+                options.checkpoints().interval(),
+                options.engine().recentIds(),
+                options.model().allowChange(),
+                options.limits().promptBytes(),
+                options.limits().promptTokens(),
+                options.limits().maxTokens(),
+                false,
+                new HashSet<>(options.model().names()));
+    }
+
+    private static KafkaSource<Inbound> source(JobOptions options) {
+        JobOptions.Input input = options.input();
+        KafkaSourceBuilder<Inbound> builder = KafkaSource.<Inbound>builder()
+                .setProperties(client(options))
+                .setBootstrapServers(bootstrap(options))
+                .setTopics(input.topic())
+                .setGroupId(input.group())
+                .setClientIdPrefix(options.name())
+                .setStartingOffsets(
+                        switch (input.start()) {
+                            case COMMITTED -> OffsetsInitializer.committedOffsets(OffsetResetStrategy.EARLIEST);
+                            case EARLIEST -> OffsetsInitializer.earliest();
+                            case LATEST -> OffsetsInitializer.latest();
+                        })
+                .setDeserializer(new PromptDeserializer(input.format()));
+        if (!options.kafka().containsKey("isolation.level")) {
+            builder.setProperty("isolation.level", "read_committed");
+        }
+        return (input.bounded() ? builder.setBounded(OffsetsInitializer.latest()) : builder).build();
+    }
+
+    private static KafkaSink<Outbound> outcomeSink(JobOptions options) {
+        KafkaSinkBuilder<Outbound> builder = KafkaSink.<Outbound>builder()
+                .setKafkaProducerConfig(client(options))
+                .setBootstrapServers(bootstrap(options))
+                .setRecordSerializer(new OutcomeRecords(options, version()));
+        if (!options.delivery().exactlyOnce()) {
+            return builder.setDeliveryGuarantee(DeliveryGuarantee.AT_LEAST_ONCE).build();
+        }
+        return builder.setDeliveryGuarantee(DeliveryGuarantee.EXACTLY_ONCE)
+                .setTransactionalIdPrefix("freshet-" + options.name())
+                .setProperty(
+                        "transaction.timeout.ms",
+                        String.valueOf(options.delivery().transactionTimeout().toMillis()))
+                .build();
+    }
+
+    private static <T> KafkaSink<T> sideSink(JobOptions options, KafkaRecordSerializationSchema<T> records) {
+        return KafkaSink.<T>builder()
+                .setKafkaProducerConfig(client(options))
+                .setBootstrapServers(bootstrap(options))
+                .setRecordSerializer(records)
+                .setDeliveryGuarantee(DeliveryGuarantee.AT_LEAST_ONCE)
+                .build();
+    }
+
+    private static Properties client(JobOptions options) {
+        Properties properties = new Properties();
+        properties.putAll(options.kafka());
+        return properties;
+    }
+
+    private static String bootstrap(JobOptions options) {
+        return options.kafka().getOrDefault("bootstrap.servers", "");
+    }
+
+    /** Version of the jar that runs. */
+    static String version() {
+        String version = GenerateJob.class.getPackage().getImplementationVersion();
+        return version == null ? "development" : version;
+    }
+}
