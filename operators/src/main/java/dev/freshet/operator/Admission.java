@@ -101,8 +101,8 @@ final class Admission {
                 request.deadlineMillis());
         Flight flight = begin(ticket, params, tokens, arrivedNanos);
         SpeculationMode mode = request.speculation() == null ? speculation : request.speculation();
-        GenerationRequest sequence = new GenerationRequest(
-                origin.position(), tokens, params, flight.text, mode, request.priority());
+        GenerationRequest sequence =
+                new GenerationRequest(origin.position(), tokens, params, flight.text, mode, request.priority());
         return new Admitted(sequence, flight);
     }
 
@@ -154,7 +154,7 @@ final class Admission {
         long deadlineNanos =
                 deadline == null ? Long.MAX_VALUE : arrivedNanos + (deadline - ticket.arrivedMillis()) * 1_000_000;
         return new Flight(
-                ticket, request.params(), served.texts().begin(request.params()), arrivedNanos, deadlineNanos);
+                ticket, params, served.texts().begin(params, tokens), arrivedNanos, deadlineNanos);
     }
 
     /** The flight of a restored request; its text has seen the tokens of the checkpoint. */
@@ -169,7 +169,8 @@ final class Admission {
         Flight flight = new Flight(
                 ticket,
                 restored.sequence().params(),
-                served.texts().begin(restored.sequence().params(), restored.sequence().prompt()),
+                served.texts()
+                        .begin(restored.sequence().params(), restored.sequence().prompt()),
                 nowNanos - (long) (elapsed * NANOS_PER_MILLI),
                 deadlineNanos);
         for (int token : restored.sequence().output()) {

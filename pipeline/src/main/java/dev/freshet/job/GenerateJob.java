@@ -14,7 +14,6 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Properties;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
-import org.apache.flink.configuration.Configuration;
 import org.apache.flink.connector.base.DeliveryGuarantee;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
 import org.apache.flink.connector.kafka.sink.KafkaSink;
@@ -54,8 +53,8 @@ public final class GenerateJob {
         Map<String, String> given = new LinkedHashMap<>();
         for (int i = 0; i < arguments.length; i += 2) {
             if (!arguments[i].startsWith("--") || i + 1 == arguments.length) {
-                throw new ConfigError("Cannot read the arguments: expected pairs of --key and value, got " + arguments[i]
-                        + ". Write --config FILE, or --key value for an option.");
+                throw new ConfigError("Cannot read the arguments: expected pairs of --key and value, got "
+                        + arguments[i] + ". Write --config FILE, or --key value for an option.");
             }
             given.put(arguments[i].substring(2), arguments[i + 1]);
         }

@@ -44,7 +44,10 @@ final class OutcomeRecords implements KafkaRecordSerializationSchema<Outbound> {
         this.deadLetters = output.deadLetters();
         this.replyTopics = new HashSet<>(output.replyTopics());
         this.headers = new OutputHeaders(
-                output.cloudEvents(), "/freshet/" + options.name(), completions.format().contentType(), Set.of());
+                output.cloudEvents(),
+                "/freshet/" + options.name(),
+                completions.format().contentType(),
+                Set.of());
         this.job = options.name();
         this.version = version;
     }
@@ -60,7 +63,8 @@ final class OutcomeRecords implements KafkaRecordSerializationSchema<Outbound> {
     public ProducerRecord<byte[], byte[]> serialize(
             Outbound outcome, KafkaSinkContext context, @Nullable Long timestamp) {
         if (encoder == null || letterHeaders == null) {
-            throw new IllegalStateException("Cannot write an outcome: expected an opened serializer, got a closed one.");
+            throw new IllegalStateException(
+                    "Cannot write an outcome: expected an opened serializer, got a closed one.");
         }
         if (outcome instanceof Outbound.Completed completed) {
             return completion(completed, encoder);
