@@ -153,8 +153,7 @@ final class Admission {
         Long deadline = ticket.deadlineMillis();
         long deadlineNanos =
                 deadline == null ? Long.MAX_VALUE : arrivedNanos + (deadline - ticket.arrivedMillis()) * 1_000_000;
-        return new Flight(
-                ticket, params, served.texts().begin(params, tokens), arrivedNanos, deadlineNanos);
+        return new Flight(ticket, params, served.texts().begin(params, tokens), arrivedNanos, deadlineNanos);
     }
 
     /** The flight of a restored request; its text has seen the tokens of the checkpoint. */
