@@ -6,12 +6,15 @@ import dev.freshet.schema.Completion;
 import dev.freshet.schema.DeadLetter;
 import dev.freshet.schema.Failure;
 import dev.freshet.wire.DeadLetterHeaders;
+import dev.freshet.wire.Header;
 import dev.freshet.wire.InboundHeaders;
 import dev.freshet.wire.OutputHeaders;
+import dev.freshet.wire.RecordChecksum;
 import dev.freshet.wire.RecordEncoder;
 import dev.freshet.wire.RecordType;
 import java.nio.ByteBuffer;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import org.apache.flink.api.common.serialization.SerializationSchema;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
@@ -69,8 +72,15 @@ final class OutcomeRecords implements KafkaRecordSerializationSchema<Outbound> {
         if (outcome instanceof Outbound.Completed completed) {
             return completion(completed, encoder);
         }
-        DeadLetter letter = ((Outbound.DeadLettered) outcome).letter();
-        return KafkaRecords.of(deadLetters, bytes(letter.getKey()), bytes(letter.getValue()), letterHeaders.of(letter));
+        return letter(((Outbound.DeadLettered) outcome).letter(), letterHeaders);
+    }
+
+    private ProducerRecord<byte[], byte[]> letter(DeadLetter letter, DeadLetterHeaders to) {
+        byte[] payload = bytes(letter.getValue());
+        List<Header> all = to.of(letter);
+        String id = letter.getRequestId() == null ? "" : letter.getRequestId();
+        all.add(RecordChecksum.of(deadLetters, id, payload == null ? new byte[0] : payload));
+        return KafkaRecords.of(deadLetters, bytes(letter.getKey()), payload, all);
     }
 
     private ProducerRecord<byte[], byte[]> completion(Outbound.Completed completed, RecordEncoder<Completion> to) {

@@ -113,7 +113,7 @@ final class PromptDeserializer implements KafkaRecordDeserializationSchema<Inbou
     }
 
     /** Keeps the first headers up to a limit, so that no producer can fill the state with them; answers copy fewer still. */
-    private static Origin origin(ConsumerRecord<byte[], byte[]> record) {
+    static Origin origin(ConsumerRecord<byte[], byte[]> record) {
         List<Header> headers = new ArrayList<>();
         int left = MAX_HEADER_BYTES;
         for (org.apache.kafka.common.header.Header header : record.headers()) {
