@@ -49,6 +49,8 @@ public final class Freshet {
                 .addSubcommand(new ModelCommand(terminal))
                 .addSubcommand(new EvaluateCommand(terminal))
                 .addSubcommand(new VerifyTopicsCommand(terminal))
+                .addSubcommand(new CommandLine(new BenchCommand(terminal))
+                        .addSubcommand("throughput", new BenchCommand(terminal)))
                 .setOut(new PrintWriter(terminal.out(), true, StandardCharsets.UTF_8))
                 .setErr(new PrintWriter(terminal.err(), true, StandardCharsets.UTF_8))
                 .setCaseInsensitiveEnumValuesAllowed(true)
