@@ -63,22 +63,7 @@ abstract class HeapKernels implements Kernels {
 
     /** Refuses rows that lie beyond the open group or the capacity of their sequence. */
     static void checkWithinGroup(AttentionSpec spec, Segments segments) {
-        for (int s = 0; s < segments.count(); s++) {
-            int last = 0;
-            for (int t = 0; t < segments.size(s); t++) {
-                last = Math.max(last, segments.depth(segments.first(s) + t));
-            }
-            int position = segments.position(s);
-            if (spec.past() == AttentionSpec.Past.CACHE) {
-                if (position + last >= spec.capacity()) {
-                    throw new IllegalStateException("Cannot attend: expected positions below the capacity "
-                            + spec.capacity() + ", got " + (position + last) + " (segment " + s + ")");
-                }
-            } else if (position % spec.group() + last >= spec.group()) {
-                throw new IllegalStateException("Cannot attend: expected rows within the open group of " + spec.group()
-                        + " tokens, got position " + position + " and depth " + last + " (segment " + s + ")");
-            }
-        }
+        segments.requireWithin(spec);
     }
 
     @Override

@@ -1,5 +1,6 @@
 package dev.freshet.kernel;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,6 +35,20 @@ public interface Kernels extends AutoCloseable {
 
     /** Copies floats from the host. */
     void write(float[] source, int at, int count, Buffer target, long offset);
+
+    /**
+     * Claims what attention of such layers needs for steps of at most so many segments and rows; called once, before the first step, so
+     * that nothing is allocated later.
+     */
+    default void prepare(List<AttentionSpec> layers, int segments, int rows) {}
+
+    /**
+     * Runs the operations of one forward pass or one commit. They read nothing back, and host arrays they are given do not change until
+     * the last has been called. A device may run the code to learn the operations and replay a recording of them.
+     */
+    default void pass(Runnable operations) {
+        operations.run();
+    }
 
     /** Packs weights [n, k] for this backend. */
     Matrix pack(MatrixSource source, int n, int k, WeightFormat format);

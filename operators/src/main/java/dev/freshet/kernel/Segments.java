@@ -136,6 +136,30 @@ public final class Segments {
     }
 
     /**
+     * Refuses rows that lie beyond the open group or the capacity of their sequence.
+     *
+     * @throws IllegalStateException naming the segment
+     */
+    public void requireWithin(AttentionSpec spec) {
+        for (int s = 0; s < count; s++) {
+            int last = 0;
+            for (int t = 0; t < size[s]; t++) {
+                last = Math.max(last, depth[first[s] + t]);
+            }
+            int from = position[s];
+            if (spec.past() == AttentionSpec.Past.CACHE) {
+                if (from + last >= spec.capacity()) {
+                    throw new IllegalStateException("Cannot attend: expected positions below the capacity "
+                            + spec.capacity() + ", got " + (from + last) + " (segment " + s + ")");
+                }
+            } else if (from % spec.group() + last >= spec.group()) {
+                throw new IllegalStateException("Cannot attend: expected rows within the open group of " + spec.group()
+                        + " tokens, got position " + from + " and depth " + last + " (segment " + s + ")");
+            }
+        }
+    }
+
+    /**
      * Writes the nodes from the root to node t of a segment.
      *
      * @param out overwritten, at least depth + 1 long

@@ -82,6 +82,7 @@ public final class Decoder implements Model {
         gates = gateWidth == 0 ? null : kernels.allocate((long) rows * gateWidth);
         cosSin = new float[llama ? rows * config.headDim() : 0];
         positions = new int[rows];
+        kernels.prepare(specs, options.slots(), rows);
     }
 
     /**
@@ -154,19 +155,28 @@ public final class Decoder implements Model {
     @Override
     public void forward(Batch batch) {
         last = batch;
+        placeRows(batch.segments(), batch.rows());
+        kernels.pass(() -> run(batch));
+        int n = batch.logitRows();
+        if (n > 0) {
+            hostLogits = kernels.host(logits, n * config.vocabSize(), hostLogits);
+        }
+    }
+
+    private void run(Batch batch) {
         int rows = batch.rows();
-        Segments segments = batch.segments();
         kernels.embed(weights.embedding(), batch.tokens(), rows, x);
-        placeRows(segments, rows);
+        if (weights.positions() != null) {
+            kernels.addEmbedding(weights.positions(), positions, rows, x);
+        }
         for (int i = 0; i < weights.layers().size(); i++) {
-            layer(i, rows, segments);
+            layer(i, rows, batch.segments());
         }
         int n = batch.logitRows();
         if (n > 0) {
             kernels.gather(x, batch.logitRow(), n, config.hidden(), picked);
             norm(weights.finalNorm(), picked, n, hidden);
             kernels.matmul(weights.output(), null, hidden, n, logits);
-            hostLogits = kernels.host(logits, n * config.vocabSize(), hostLogits);
         }
     }
 
@@ -176,9 +186,7 @@ public final class Decoder implements Model {
                 positions[segments.first(s) + t] = segments.positionOf(s, t);
             }
         }
-        if (weights.positions() != null) {
-            kernels.addEmbedding(weights.positions(), positions, rows, x);
-        } else {
+        if (weights.positions() == null) {
             for (int row = 0; row < rows; row++) {
                 config.rope().cosSin(positions[row], cosSin, row * config.headDim());
             }
@@ -277,9 +285,11 @@ public final class Decoder implements Model {
             throw new IllegalStateException("Cannot commit: expected a path for each of " + segments.count()
                     + " segments, got " + paths.count());
         }
-        for (int i = 0; i < weights.layers().size(); i++) {
-            kernels.commit(call(i, segments), paths);
-        }
+        kernels.pass(() -> {
+            for (int i = 0; i < weights.layers().size(); i++) {
+                kernels.commit(call(i, segments), paths);
+            }
+        });
         last = null;
     }
 

@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * Every attention case of the golden data: token by token, in odd chunks, as trees after prefixes, and after commits. A chunk or tree
  * that crosses a group edge is run as the engine runs it: up to the edge, then on from the committed state.
  */
-abstract class AttentionGoldenContract {
+public abstract class AttentionGoldenContract {
 
     private static final JsonNode CASES = GoldenTensors.json("attention/cases.json");
     private static final GoldenTensors INPUTS =
@@ -27,7 +27,7 @@ abstract class AttentionGoldenContract {
 
     private Kernels kernels;
 
-    abstract Kernels open();
+    protected abstract Kernels open();
 
     @BeforeEach
     void start() {

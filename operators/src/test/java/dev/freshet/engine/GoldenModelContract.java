@@ -27,11 +27,11 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Whole tiny models of the golden data: logits, greedy and sampled tokens, accepted lengths of tree drafts. */
-abstract class GoldenModelContract {
+public abstract class GoldenModelContract {
 
-    abstract Kernels open();
+    protected abstract Kernels open();
 
-    static Stream<String> models() {
+    protected static Stream<String> models() {
         List<String> out = new ArrayList<>();
         GoldenTensors.json("index.json").get("models").forEach(m -> out.add(m.asText()));
         return out.stream();

@@ -6,7 +6,7 @@ import dev.freshet.kernel.ReferenceKernels;
 final class ReferenceGoldenModelTest extends GoldenModelContract {
 
     @Override
-    Kernels open() {
+    protected Kernels open() {
         return new ReferenceKernels();
     }
 }

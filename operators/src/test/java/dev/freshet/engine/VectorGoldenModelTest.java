@@ -6,7 +6,7 @@ import dev.freshet.kernel.VectorKernels;
 final class VectorGoldenModelTest extends GoldenModelContract {
 
     @Override
-    Kernels open() {
+    protected Kernels open() {
         return new VectorKernels(2);
     }
 }

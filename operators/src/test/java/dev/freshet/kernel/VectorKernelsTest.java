@@ -7,7 +7,7 @@ import org.junit.jupiter.api.Test;
 final class VectorKernelsTest extends KernelsContract {
 
     @Override
-    Kernels open() {
+    protected Kernels open() {
         return new VectorKernels(2);
     }
 
