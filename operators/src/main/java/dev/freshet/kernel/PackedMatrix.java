@@ -12,7 +12,7 @@ package dev.freshet.kernel;
  * @param format how a weight is kept
  * @param floats F32 data, else empty
  * @param ints BF16 and INT8 data, else empty
- * @param scales INT8: one factor for each output, padded to whole panels, else empty
+ * @param scales INT8: the factor of each output divided by {@link GemmInt8#LIFT}, padded to whole panels, else empty
  */
 record PackedMatrix(int n, int k, WeightFormat format, float[] floats, int[] ints, float[] scales) implements Matrix {
 
@@ -86,7 +86,7 @@ record PackedMatrix(int n, int k, WeightFormat format, float[] floats, int[] int
             }
             case INT8 -> {
                 float scale = Quantization.scale(row);
-                scales[panel * PANEL + i] = scale;
+                scales[panel * PANEL + i] = scale / GemmInt8.LIFT;
                 for (int c = 0; c < k; c++) {
                     int value = Quantization.int8(row[c], scale) & 0xff;
                     ints[base + c / 2 * LANES + lane] |= value << (16 * (c % 2) + 8 * half);
@@ -104,7 +104,10 @@ record PackedMatrix(int n, int k, WeightFormat format, float[] floats, int[] int
         return switch (format) {
             case F32 -> floats[base + c * PANEL + column];
             case BF16 -> Float.intBitsToFloat((ints[base + c * LANES + lane] >>> (16 * half)) << 16);
-            case INT8 -> (byte) (ints[base + c / 2 * LANES + lane] >>> (16 * (c % 2) + 8 * half)) * scales[i];
+            case INT8 -> {
+                byte value = (byte) (ints[base + c / 2 * LANES + lane] >>> (16 * (c % 2) + 8 * half));
+                yield value * (scales[i] * GemmInt8.LIFT);
+            }
         };
     }
 }

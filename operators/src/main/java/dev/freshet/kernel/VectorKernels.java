@@ -12,7 +12,7 @@ public final class VectorKernels extends HeapKernels {
     private static final long PARALLEL = 1 << 16;
 
     private final WorkerPool pool;
-    private final float[][] tiles;
+    private final PackedGemm[] products;
     private final VectorAttention[] attention;
     private final VectorCommit[] commit;
     private float[] global = new float[0];
@@ -23,10 +23,11 @@ public final class VectorKernels extends HeapKernels {
             throw new IllegalArgumentException("Cannot start kernels: expected at least 1 thread, got " + threads);
         }
         pool = new WorkerPool(threads);
-        tiles = new float[threads][16 * PackedMatrix.PANEL];
+        products = new PackedGemm[threads];
         attention = new VectorAttention[threads];
         commit = new VectorCommit[threads];
         for (int w = 0; w < threads; w++) {
+            products[w] = new PackedGemm();
             attention[w] = new VectorAttention();
             commit[w] = new VectorCommit();
         }
@@ -92,10 +93,11 @@ public final class VectorKernels extends HeapKernels {
         float[] b = bias == null ? null : FloatArray.of(bias);
         float[] from = FloatArray.of(x);
         float[] to = FloatArray.of(out);
-        divide(
-                m.panels(),
-                (long) rows * m.n() * m.k(),
-                (first, last, worker) -> PackedGemm.panels(m, b, from, rows, to, add, first, last, tiles[worker]));
+        int panels = m.panels();
+        divide((panels + PackedGemm.UNIT - 1) / PackedGemm.UNIT, (long) rows * m.n() * m.k(), (first, last, worker) -> {
+            int end = Math.min(panels, last * PackedGemm.UNIT);
+            products[worker].panels(m, b, from, rows, to, add, first * PackedGemm.UNIT, end);
+        });
     }
 
     @Override

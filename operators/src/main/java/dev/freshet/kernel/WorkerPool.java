@@ -3,43 +3,56 @@ package dev.freshet.kernel;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
 
 /**
- * A fixed set of threads that divide index ranges statically: worker w of n always gets the same part, so results cannot depend on
- * timing. The caller is worker 0. Waiting threads spin shortly, then park. {@link #run} is confined to one thread at a time.
+ * A fixed set of threads that divide index ranges. A range is cut into pieces by its length and the number of threads alone; which
+ * thread takes which piece is left to them, so that a thread that the operating system has put aside delays at most the piece it
+ * holds. Jobs divide over outputs, so who computes a piece cannot change a result. The caller is worker 0. Waiting threads spin
+ * shortly, then park. {@link #run} allocates nothing and is confined to one thread at a time.
  */
 final class WorkerPool implements AutoCloseable {
 
     /** Part of a divided job. */
     @FunctionalInterface
     interface Job {
-        /** Does the items from inclusive to exclusive; worker is in [0, threads). */
+        /** Does the items from inclusive to exclusive; worker is in [0, threads) and runs one part at a time. */
         void run(int from, int to, int worker);
     }
 
-    /** Turns of waiting before the processor is offered to others: a few tens of microseconds, longer than a gap between kernels. */
-    private static final int SPINS = 2_000;
+    /** Pieces for each thread: enough to even out the ends, few enough that a piece outweighs the taking of it. */
+    private static final int PIECES = 4;
+
+    /** Turns of waiting before the processor is offered to others: about 100 microseconds, longer than a gap between kernels. */
+    private static final int SPINS = 5_000;
+
+    /** Words of the shared array, two cache lines apart. */
+    private static final int TICKET = 16;
+
+    private static final int UNFINISHED = 32;
 
     private final Thread[] workers;
     private final int threads;
 
-    private volatile Job job = (from, to, worker) -> {};
-    private volatile int items;
-    private volatile long generation;
-    private volatile boolean closed;
+    private Job job = (from, to, worker) -> {};
+    private int items;
+    private int pieces;
 
-    /** Generation each worker has finished; padded so that workers do not share a cache line. */
-    private final AtomicLongArray done;
+    /**
+     * TICKET: the number of the job in the upper half, the pieces not yet taken in the lower. Taking a piece is a compare-and-set of
+     * the whole word, so a late thread can never take a piece of a job other than the one it saw; and while a taken piece is
+     * unfinished the job's fields do not change. UNFINISHED: pieces not yet done.
+     */
+    private final AtomicLongArray shared = new AtomicLongArray(48);
 
     /** 1 while a worker is parked or about to park. */
     private final AtomicIntegerArray parked;
 
-    private volatile Throwable failure = new Throwable();
-    private volatile boolean failed;
+    private volatile @Nullable Throwable failure;
+    private volatile boolean closed;
 
     WorkerPool(int threads) {
         this.threads = threads;
-        done = new AtomicLongArray(16 * threads);
         parked = new AtomicIntegerArray(16 * threads);
         workers = new Thread[threads];
         for (int w = 1; w < threads; w++) {
@@ -56,77 +69,74 @@ final class WorkerPool implements AutoCloseable {
 
     /** Runs a job over items [0, count) and returns when all of it is done. */
     void run(int count, Job work) {
-        if (threads == 1 || count == 1) {
+        int cut = Math.min(count, PIECES * threads);
+        if (threads == 1 || cut <= 1) {
             work.run(0, count, 0);
             return;
         }
         job = work;
         items = count;
-        long current = generation + 1;
-        generation = current;
+        pieces = cut;
+        shared.set(UNFINISHED, cut);
+        long number = (shared.get(TICKET) >>> 32) + 1;
+        shared.set(TICKET, number << 32 | cut);
         for (int w = 1; w < threads; w++) {
             if (parked.get(16 * w) == 1) {
                 LockSupport.unpark(workers[w]);
             }
         }
-        RuntimeException mine = null;
-        try {
-            part(work, count, 0);
-        } catch (RuntimeException e) {
-            mine = e;
-        }
-        for (int w = 1; w < threads; w++) {
-            int spins = 0;
-            while (done.get(16 * w) != current) {
-                if (++spins < SPINS) {
-                    Thread.onSpinWait();
-                } else {
-                    Thread.yield();
-                }
+        take(0);
+        int spins = 0;
+        while (shared.get(UNFINISHED) != 0) {
+            if (++spins < SPINS) {
+                Thread.onSpinWait();
+            } else {
+                Thread.yield();
             }
         }
-        if (mine != null) {
-            throw mine;
-        }
-        if (failed) {
-            throw new IllegalStateException("A kernel failed on a worker thread", failure);
+        Throwable thrown = failure;
+        if (thrown != null) {
+            failure = null;
+            throw new IllegalStateException("A kernel failed on a worker thread", thrown);
         }
     }
 
-    private void part(Job work, int count, int worker) {
-        int from = (int) ((long) count * worker / threads);
-        int to = (int) ((long) count * (worker + 1) / threads);
-        if (from < to) {
-            work.run(from, to, worker);
+    /** Takes and does pieces until none is left. */
+    private void take(int worker) {
+        while (true) {
+            long ticket = shared.get(TICKET);
+            int left = (int) ticket;
+            if (left == 0) {
+                return;
+            }
+            if (shared.compareAndSet(TICKET, ticket, ticket - 1)) {
+                long piece = pieces - left;
+                try {
+                    job.run((int) (items * piece / pieces), (int) (items * (piece + 1) / pieces), worker);
+                } catch (RuntimeException | Error e) {
+                    failure = e;
+                } finally {
+                    shared.decrementAndGet(UNFINISHED);
+                }
+            }
         }
     }
 
     private void loop(int worker) {
-        long seen = 0;
-        while (true) {
-            int spins = 0;
-            while (generation == seen) {
-                if (closed) {
-                    return;
+        int spins = 0;
+        while (!closed) {
+            if ((int) shared.get(TICKET) != 0) {
+                take(worker);
+                spins = 0;
+            } else if (++spins < SPINS) {
+                Thread.onSpinWait();
+            } else {
+                parked.set(16 * worker, 1);
+                if ((int) shared.get(TICKET) == 0 && !closed) {
+                    LockSupport.park(this);
                 }
-                if (++spins < SPINS) {
-                    Thread.onSpinWait();
-                } else {
-                    parked.set(16 * worker, 1);
-                    if (generation == seen && !closed) {
-                        LockSupport.park(this);
-                    }
-                    parked.set(16 * worker, 0);
-                }
-            }
-            seen++;
-            try {
-                part(job, items, worker);
-            } catch (RuntimeException | Error e) {
-                failure = e;
-                failed = true;
-            } finally {
-                done.set(16 * worker, seen);
+                parked.set(16 * worker, 0);
+                spins = 0;
             }
         }
     }
