@@ -1,15 +1,9 @@
 package dev.freshet.cli;
 
-import dev.freshet.attention.AttentionKind;
-import dev.freshet.attention.LayerAttention;
 import dev.freshet.kernel.Kernels;
 import dev.freshet.kernel.KernelsProvider;
 import dev.freshet.model.Decoder;
-import dev.freshet.model.ModelConfig;
-import dev.freshet.model.ModelDirectory;
-import dev.freshet.model.RandomWeights;
 import dev.freshet.request.ConfigError;
-import dev.freshet.tensor.DType;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -33,28 +27,11 @@ final class BenchCommand implements Callable<Integer> {
     private static final long SECOND = 1_000 * MILLI;
     private static final int NEAR = 100;
     private static final int FAR = 100_000;
-    private static final long SEED = 1;
 
     private final Terminal terminal;
 
     @Mixin
-    private ModelOption model = new ModelOption();
-
-    @Option(
-            names = "--shape",
-            paramLabel = "SHAPE",
-            description = "Random weights of a shape instead of --model: 15m, 110m or 1b.")
-    private @Nullable String shape;
-
-    @Option(
-            names = "--attention",
-            paramLabel = "KIND",
-            defaultValue = "relu",
-            description = "Attention of --shape, as in config.json. Default: relu.")
-    private String attention = "relu";
-
-    @Option(names = "--augmented", description = "The augmented form of --attention.")
-    private boolean augmented;
+    private BenchOption option = new BenchOption();
 
     @Option(
             names = "--batch",
@@ -109,24 +86,7 @@ final class BenchCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         check();
-        if (shape == null) {
-            try (ModelDirectory directory = ModelDirectory.open(model.directory())) {
-                measure(new BenchModel(
-                        String.valueOf(directory.path().getFileName()),
-                        directory.config(),
-                        directory.weights(),
-                        model.weights()));
-            }
-        } else {
-            AttentionKind kind = AttentionKind.of(attention);
-            if (augmented && !kind.augmentable()) {
-                throw new ConfigError(
-                        "Cannot measure: " + attention + " has no augmented form. Leave --augmented out.");
-            }
-            ModelConfig config = BenchShape.of(shape).config(new LayerAttention(kind, augmented));
-            RandomWeights random = new RandomWeights(config, DType.F32, SEED);
-            measure(new BenchModel(shape + " with random weights", config, random, model.weights()));
-        }
+        option.open(this::measure);
         return 0;
     }
 
@@ -151,7 +111,7 @@ final class BenchCommand implements Callable<Integer> {
         BenchReport report = new BenchReport(terminal);
         report.working("Measuring the machine");
         Meter quick = new Meter(System::nanoTime, 3, 60 * MILLI, Math.min(2, warmSeconds) * SECOND);
-        try (MachineLimits limits = new MachineLimits(quick, model.threads())) {
+        try (MachineLimits limits = new MachineLimits(quick, option.model().threads())) {
             boolean first = true;
             // A cache is as long as the depth needs; a state of fixed size serves every depth.
             List<List<Integer>> loads = new ArrayList<>();
@@ -184,7 +144,7 @@ final class BenchCommand implements Callable<Integer> {
             return true;
         }
         report.working("Loading " + subject.name());
-        try (Kernels kernels = model.openKernels();
+        try (Kernels kernels = option.model().openKernels();
                 Decoder decoder = subject.load(kernels, slots, subject.config().constantState() ? 0 : context)) {
             if (first) {
                 report.machine(kernels.describe(), limits);

@@ -11,6 +11,7 @@ import dev.freshet.model.ModelConfig;
 import dev.freshet.tensor.TensorSource;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -21,16 +22,24 @@ import org.jspecify.annotations.Nullable;
  * @param config shapes
  * @param tensors weights, of a directory or made up
  * @param format weights in memory, or null for their own precision
+ * @param endTokens ids that end a text
  */
-record BenchModel(String name, ModelConfig config, TensorSource tensors, @Nullable WeightFormat format) {
+record BenchModel(
+        String name, ModelConfig config, TensorSource tensors, @Nullable WeightFormat format, Set<Integer> endTokens) {
 
     /** Rows of one forward pass beside the decoding ones: what an engine gives to prompts. */
     static final int PREFILL_ROWS = 256;
 
-    /** Loads the weights. */
+    /** Loads the weights for plain decoding. */
     Decoder load(Kernels kernels, int slots, int context) {
         DecoderOptions options =
                 new DecoderOptions(slots, Math.max(slots, PREFILL_ROWS), Math.max(slots, 1), context, format);
+        return Decoder.load(config, tensors, kernels, options, layers -> {});
+    }
+
+    /** Loads the weights with room for drafts, as an engine has it. */
+    Decoder loadForDrafts(Kernels kernels, int slots, int context) {
+        DecoderOptions options = DecoderOptions.of(slots).withContext(context).withWeights(format);
         return Decoder.load(config, tensors, kernels, options, layers -> {});
     }
 

@@ -70,15 +70,24 @@ final class Meter {
             if (last.size() > AGREEING) {
                 last.remove(0);
             }
-            double low = last.stream().mapToDouble(Double::doubleValue).min().orElse(0);
-            double high = last.stream().mapToDouble(Double::doubleValue).max().orElse(0);
-            if (last.size() == AGREEING && high <= low * AGREEMENT) {
+            if (agree(last)) {
                 return true;
             }
             if (last.size() == AGREEING && clock.getAsLong() - start > warmNanos) {
                 return false;
             }
         }
+    }
+
+    /** Whether the last three rates agree within 3 %. */
+    static boolean agree(List<Double> rates) {
+        if (rates.size() < AGREEING) {
+            return false;
+        }
+        List<Double> last = rates.subList(rates.size() - AGREEING, rates.size());
+        double low = last.stream().mapToDouble(Double::doubleValue).min().orElse(0);
+        double high = last.stream().mapToDouble(Double::doubleValue).max().orElse(0);
+        return high <= low * AGREEMENT;
     }
 
     /** Runs one batch; returns units for each second. */
