@@ -95,6 +95,13 @@ record PackedMatrix(int n, int k, WeightFormat format, float[] floats, int[] int
         }
     }
 
+    /** Writes the weights of output i, or adds them to what is there; out [k] from at on. */
+    void row(int i, float[] out, int at, boolean add) {
+        for (int c = 0; c < k; c++) {
+            out[at + c] = add ? out[at + c] + get(i, c) : get(i, c);
+        }
+    }
+
     /** Weight of output i for input c, as the kernels see it. */
     float get(int i, int c) {
         int base = i / PANEL * panelSize();

@@ -52,6 +52,7 @@ final class VectorAttention {
     private float[] keys = new float[0];
     private float[] mapped = new float[0];
     private float[] near = new float[0];
+    private float[] sums = new float[0];
 
     /** Computes records and output of one segment and key/value head; the part from the past goes to global [rows, H d]. */
     void run(AttentionCall task, int taskSegment, int taskHead, float[] out, float[] global) {
@@ -73,7 +74,7 @@ final class VectorAttention {
         d = spec.headDim();
         tokensPad = pad(tokens);
         openPad = pad(open);
-        path = path.length >= tokens ? path : new int[tokens];
+        path = path.length >= tokens ? path : new int[2 * tokens];
 
         loadQueries();
         writeRecords();
@@ -264,7 +265,7 @@ final class VectorAttention {
 
     private void softmaxLocal() {
         float scale = (float) (1 / Math.sqrt(d));
-        float[] sums = new float[rows];
+        sums = grown(sums, rows);
         for (int t = 0; t < tokens; t++) {
             int n = segments.path(segment, t, path);
             for (int r = t * share; r < (t + 1) * share; r++) {

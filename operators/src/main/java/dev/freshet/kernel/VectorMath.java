@@ -57,6 +57,27 @@ final class VectorMath {
         }
     }
 
+    /** Rotates the halves of a head: x [2 half] from at on, cosSin [2 half] from angles on, cosines first. */
+    static void rotate(float[] x, int at, float[] cosSin, int angles, int half) {
+        int c = 0;
+        for (; c <= half - LANES; c += LANES) {
+            FloatVector cos = FloatVector.fromArray(FLOATS, cosSin, angles + c);
+            FloatVector sin = FloatVector.fromArray(FLOATS, cosSin, angles + half + c);
+            FloatVector p = FloatVector.fromArray(FLOATS, x, at + c);
+            FloatVector q = FloatVector.fromArray(FLOATS, x, at + half + c);
+            p.mul(cos).sub(q.mul(sin)).intoArray(x, at + c);
+            q.mul(cos).add(p.mul(sin)).intoArray(x, at + half + c);
+        }
+        for (; c < half; c++) {
+            float cos = cosSin[angles + c];
+            float sin = cosSin[angles + half + c];
+            float p = x[at + c];
+            float q = x[at + half + c];
+            x[at + c] = p * cos - q * sin;
+            x[at + half + c] = q * cos + p * sin;
+        }
+    }
+
     /** x[i] = gelu(x[i]). */
     static void gelu(float[] x, int at, int count) {
         int i = 0;

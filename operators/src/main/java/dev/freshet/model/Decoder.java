@@ -37,13 +37,17 @@ public final class Decoder implements Model {
     private final Buffer hidden;
     private final Buffer logits;
     private final Buffer[] records;
+    private final @Nullable AttentionCall[] calls;
     private final @Nullable Buffer lowRank;
     private final @Nullable Buffer gates;
     private final float[] cosSin;
     private final int[] positions;
     private float[] hostLogits = new float[0];
     private float[] hostHeads = new float[0];
+    private final Runnable forwardPass = this::runForward;
+    private final Runnable commitPass = this::runCommit;
     private @Nullable Batch last;
+    private @Nullable Paths accepted;
 
     private Decoder(ModelConfig config, Kernels kernels, DecoderOptions options, DecoderWeights weights) {
         this.config = config;
@@ -67,6 +71,7 @@ public final class Decoder implements Model {
         hidden = kernels.allocate((long) options.maxLogitRows() * config.hidden());
         logits = kernels.allocate((long) options.maxLogitRows() * config.vocabSize());
         records = new Buffer[specs.size()];
+        calls = new AttentionCall[records.length];
         for (int i = 0; i < records.length; i++) {
             records[i] = kernels.allocate((long) rows * specs.get(i).recordFloats());
         }
@@ -156,14 +161,15 @@ public final class Decoder implements Model {
     public void forward(Batch batch) {
         last = batch;
         placeRows(batch.segments(), batch.rows());
-        kernels.pass(() -> run(batch));
+        kernels.pass(forwardPass);
         int n = batch.logitRows();
         if (n > 0) {
             hostLogits = kernels.host(logits, n * config.vocabSize(), hostLogits);
         }
     }
 
-    private void run(Batch batch) {
+    private void runForward() {
+        Batch batch = Objects.requireNonNull(last);
         int rows = batch.rows();
         kernels.embed(weights.embedding(), batch.tokens(), rows, x);
         if (weights.positions() != null) {
@@ -248,9 +254,14 @@ public final class Decoder implements Model {
         }
     }
 
+    /** The operands of a layer's attention; the same from step to step while the caller reuses its batch. */
     private AttentionCall call(int i, Segments segments) {
+        AttentionCall known = calls[i];
+        if (known != null && known.segments() == segments) {
+            return known;
+        }
         DecoderWeights.Layer layer = weights.layers().get(i);
-        return new AttentionCall(
+        AttentionCall made = new AttentionCall(
                 pool.layout().layers().get(i),
                 layer.attention(),
                 segments,
@@ -260,6 +271,8 @@ public final class Decoder implements Model {
                 layer.gate() == null ? null : gates,
                 records[i],
                 mixed);
+        calls[i] = made;
+        return made;
     }
 
     @Override
@@ -285,12 +298,17 @@ public final class Decoder implements Model {
             throw new IllegalStateException("Cannot commit: expected a path for each of " + segments.count()
                     + " segments, got " + paths.count());
         }
-        kernels.pass(() -> {
-            for (int i = 0; i < weights.layers().size(); i++) {
-                kernels.commit(call(i, segments), paths);
-            }
-        });
+        accepted = paths;
+        kernels.pass(commitPass);
+        accepted = null;
         last = null;
+    }
+
+    private void runCommit() {
+        Segments segments = Objects.requireNonNull(last).segments();
+        for (int i = 0; i < weights.layers().size(); i++) {
+            kernels.commit(call(i, segments), Objects.requireNonNull(accepted));
+        }
     }
 
     @Override
