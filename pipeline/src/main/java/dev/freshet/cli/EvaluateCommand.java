@@ -74,7 +74,7 @@ final class EvaluateCommand implements Callable<Integer> {
             }
             int[] used = Arrays.copyOf(ids, count);
             DecoderOptions options = new DecoderOptions(1, 64, 64, model.context(), model.weights());
-            try (Decoder decoder = Decoder.load(opened, model.openKernels(), options)) {
+            try (Decoder decoder = model.load(opened, model.openKernels(), options, terminal)) {
                 report(content, ids.length, used, decoder);
             }
         }

@@ -95,10 +95,11 @@ final class GenerateCommand implements Callable<Integer> {
         try (ModelDirectory directory = ModelDirectory.open(path);
                 Kernels kernels = model.openKernels();
                 @Nullable Tokenizer tokenizer = tokenizer(path);
-                Decoder decoder = Decoder.load(
+                Decoder decoder = model.load(
                         directory,
                         kernels,
-                        DecoderOptions.of(1).withContext(model.context()).withWeights(model.weights()))) {
+                        DecoderOptions.of(1).withContext(model.context()).withWeights(model.weights()),
+                        terminal)) {
             if (!quiet) {
                 terminal.note(kernels.describe());
             }

@@ -2,6 +2,9 @@ package dev.freshet.cli;
 
 import dev.freshet.attention.LayerAttention;
 import dev.freshet.attention.StateLayout;
+import dev.freshet.kernel.WeightFormat;
+import dev.freshet.model.DecoderOptions;
+import dev.freshet.model.MemoryEstimate;
 import dev.freshet.model.ModelConfig;
 import dev.freshet.model.ModelDirectory;
 import java.nio.file.Path;
@@ -15,9 +18,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /** Says what a model directory holds. */
-@Command(
-        name = "model",
-        description = "Says what a model directory holds: shapes, attention, bytes per slot, fingerprint.")
+@Command(name = "model", description = "Says what a model directory holds: shapes, attention, memory, fingerprint.")
 final class ModelCommand implements Callable<Integer> {
 
     private final Terminal terminal;
@@ -31,6 +32,19 @@ final class ModelCommand implements Callable<Integer> {
             defaultValue = "0",
             description = "Context for which bytes are counted.")
     private int context;
+
+    @Option(
+            names = "--slots",
+            paramLabel = "N",
+            defaultValue = "8",
+            description = "Sequences for which memory is counted. Default: 8.")
+    private int slots;
+
+    @Option(
+            names = "--weights",
+            paramLabel = "FORMAT",
+            description = "Format for which memory is counted: f32, bf16 or int8. Default: as in the file.")
+    private @Nullable WeightFormat weights;
 
     ModelCommand(Terminal terminal) {
         this.terminal = terminal;
@@ -64,12 +78,30 @@ final class ModelCommand implements Callable<Integer> {
         lines.put(
                 "bytes per slot",
                 "%,d".formatted(bytes) + (c.constantState() ? ", whatever the length" : ", for that context"));
+        lines.put("memory", memory(model));
         lines.put("end tokens", model.endTokens().stream().sorted().toList().toString());
         lines.put(
                 "weights",
                 "%,d tensors, %,d values".formatted(model.weights().names().size(), values(model)));
         lines.put("fingerprint", model.fingerprint());
         return lines;
+    }
+
+    private String memory(ModelDirectory model) {
+        DecoderOptions options = DecoderOptions.of(slots).withContext(context).withWeights(weights);
+        MemoryEstimate estimate = MemoryEstimate.of(model.config(), model.weights(), options);
+        long rest = estimate.peak() - estimate.weights() - estimate.slots();
+        return "at most %,d MiB: weights %,d, %d slots %,d, everything else %,d"
+                .formatted(
+                        mebibytes(estimate.peak()),
+                        mebibytes(estimate.weights()),
+                        slots,
+                        mebibytes(estimate.slots()),
+                        mebibytes(rest));
+    }
+
+    private static long mebibytes(long bytes) {
+        return (bytes + (1 << 20) - 1) >> 20;
     }
 
     private static long values(ModelDirectory model) {

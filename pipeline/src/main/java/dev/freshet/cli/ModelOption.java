@@ -3,6 +3,9 @@ package dev.freshet.cli;
 import dev.freshet.kernel.Kernels;
 import dev.freshet.kernel.KernelsProvider;
 import dev.freshet.kernel.WeightFormat;
+import dev.freshet.model.Decoder;
+import dev.freshet.model.DecoderOptions;
+import dev.freshet.model.ModelDirectory;
 import dev.freshet.request.ConfigError;
 import dev.freshet.request.SpeculationMode;
 import java.nio.file.Files;
@@ -79,6 +82,19 @@ final class ModelOption {
 
     Kernels openKernels() {
         return KernelsProvider.select(kernels, threads());
+    }
+
+    /** Loads a model; a terminal shows how far it is. */
+    Decoder load(ModelDirectory from, Kernels on, DecoderOptions options, Terminal terminal) {
+        int all = from.config().layers().size();
+        return Decoder.load(from, on, options, layers -> {
+            if (terminal.errIsTerminal()) {
+                terminal.status("Loading layer " + layers + " of " + all);
+                if (layers == all) {
+                    terminal.clearStatus();
+                }
+            }
+        });
     }
 
     SpeculationMode speculation() {
