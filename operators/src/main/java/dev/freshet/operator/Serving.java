@@ -45,7 +45,6 @@ final class Serving {
     private long intervalStartNanos;
     private @Nullable Long firstArrivalNanos;
     private long lastStepNanos;
-    private int lastBusy;
 
     /** Where records go. */
     interface Outputs {
@@ -234,11 +233,6 @@ final class Serving {
         return engine.running() + engine.waiting() < options.slots();
     }
 
-    /** Slots that had a sequence in the last step. */
-    int busy() {
-        return lastBusy;
-    }
-
     /** Runs one step of the engine and hands out what it brought. */
     void step() {
         handle(engine.step());
@@ -248,9 +242,9 @@ final class Serving {
     private void handle(StepResult result) {
         long now = clock.relativeTimeNanos();
         lastStepNanos = now;
-        lastBusy =
-                Math.min(options.slots(), engine.running() + result.finished().size());
-        metrics.stepped(result.stats(), lastBusy);
+        metrics.stepped(
+                result.stats(),
+                Math.min(options.slots(), engine.running() + result.finished().size()));
         for (String id : result.admitted()) {
             Flight flight = flight(id);
             if (flight.queuedMillis == Flight.NEVER) {

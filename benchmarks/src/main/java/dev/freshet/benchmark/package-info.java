@@ -1,0 +1,3 @@
+/** Benchmarks of single kernels. */
+@org.jspecify.annotations.NullMarked
+package dev.freshet.benchmark;
