@@ -45,6 +45,7 @@ final class Serving {
     private long intervalStartNanos;
     private @Nullable Long firstArrivalNanos;
     private long lastStepNanos;
+    private int lastBusy;
 
     /** Where records go. */
     interface Outputs {
@@ -233,6 +234,11 @@ final class Serving {
         return engine.running() + engine.waiting() < options.slots();
     }
 
+    /** Slots that had a sequence in the last step. */
+    int busy() {
+        return lastBusy;
+    }
+
     /** Runs one step of the engine and hands out what it brought. */
     void step() {
         handle(engine.step());
@@ -242,9 +248,9 @@ final class Serving {
     private void handle(StepResult result) {
         long now = clock.relativeTimeNanos();
         lastStepNanos = now;
-        metrics.stepped(
-                result.stats(),
-                Math.min(options.slots(), engine.running() + result.finished().size()));
+        lastBusy =
+                Math.min(options.slots(), engine.running() + result.finished().size());
+        metrics.stepped(result.stats(), lastBusy);
         for (String id : result.admitted()) {
             Flight flight = flight(id);
             if (flight.queuedMillis == Flight.NEVER) {

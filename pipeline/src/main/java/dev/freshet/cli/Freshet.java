@@ -48,6 +48,7 @@ public final class Freshet {
                 .addSubcommand(new GenerateCommand(terminal))
                 .addSubcommand(new ModelCommand(terminal))
                 .addSubcommand(new EvaluateCommand(terminal))
+                .addSubcommand(new BatchCommand(terminal))
                 .addSubcommand(new VerifyTopicsCommand(terminal))
                 .addSubcommand(new CommandLine(new BenchCommand(terminal))
                         .addSubcommand("throughput", new BenchCommand(terminal))
