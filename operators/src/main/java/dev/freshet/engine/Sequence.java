@@ -46,11 +46,6 @@ final class Sequence {
     float @Nullable [] hidden;
 
     boolean hiddenReady;
-
-    /** State of a restored sequence that has no slot yet. */
-    @Nullable
-    SequenceState restored;
-
     private @Nullable PromptLookupDrafter lookup;
 
     int drafts;
@@ -158,7 +153,7 @@ final class Sequence {
                 promptLength, outputLength(), drafts, draftTokens, acceptedDraftTokens, resumed, recomputedTokens);
     }
 
-    SequenceSnapshot snapshot(@Nullable SequenceState state) {
+    SequenceSnapshot snapshot() {
         return new SequenceSnapshot(
                 id,
                 Arrays.copyOf(tokens, promptLength),
@@ -167,9 +162,7 @@ final class Sequence {
                 speculation,
                 priority,
                 List.copyOf(logprobs),
-                stats(),
-                committed,
-                state);
+                stats());
     }
 
     StepResult.Finished finished() {

@@ -104,10 +104,15 @@ final class Serving {
             InFlight usable = sameModel ? one : fromPrompt(one);
             Flight flight = admission.resume(usable);
             flights.put(usable.sequence().id(), flight);
-            int again = engine.restore(usable.sequence(), flight.text);
+            engine.restore(usable.sequence(), flight.text);
             nextDeadlineNanos = Math.min(nextDeadlineNanos, flight.deadlineNanos);
             metrics.resumed();
-            metrics.recomputed(again);
+            metrics.recomputed(
+                    usable.sequence().output().length == 0
+                            ? 0
+                            : usable.sequence().prompt().length
+                                    + usable.sequence().output().length
+                                    - 1);
         }
         if (!restored.isEmpty()) {
             firstArrivalNanos = clock.relativeTimeNanos();
@@ -124,9 +129,7 @@ final class Serving {
                 s.speculation(),
                 s.priority(),
                 List.of(),
-                new SequenceStats(s.prompt().length, 0, 0, 0, 0, s.stats().resumed(), 0),
-                0,
-                null);
+                new SequenceStats(s.prompt().length, 0, 0, 0, 0, s.stats().resumed(), 0));
         return new InFlight("", one.ticket(), fresh, one.chunks(), one.queuedMillis(), Flight.NEVER);
     }
 
@@ -345,12 +348,11 @@ final class Serving {
         out.metric(metrics.summary(clock.absoluteTimeMillis(), active / 1_000_000));
     }
 
-    /** Returns what a checkpoint must hold; it stays as it is while the engine goes on. */
+    /** Returns what a checkpoint must hold. */
     List<InFlight> snapshot() {
         lastBarrierNanos = clock.relativeTimeNanos();
         List<InFlight> all = new ArrayList<>();
-        long bytes = 0;
-        for (SequenceSnapshot sequence : engine.snapshot(options.inFlight(), options.autoBytes())) {
+        for (SequenceSnapshot sequence : engine.snapshot()) {
             Flight flight = flight(sequence.id());
             all.add(new InFlight(
                     served.fingerprint(),
@@ -359,10 +361,12 @@ final class Serving {
                     flight.chunks,
                     flight.queuedMillis,
                     flight.firstTokenMillis));
-            bytes += 4L * (sequence.prompt().length + sequence.output().length);
-            bytes += sequence.state() == null ? 0 : sequence.state().bytes();
         }
-        metrics.checkpointed(bytes);
         return all;
+    }
+
+    /** Notes the size of a checkpoint. */
+    void checkpointed(long bytes) {
+        metrics.checkpointed(bytes);
     }
 }

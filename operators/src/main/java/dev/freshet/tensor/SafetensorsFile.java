@@ -24,7 +24,6 @@ public final class SafetensorsFile implements AutoCloseable {
 
     private static final int PREFIX = Long.BYTES;
     private static final long WINDOW = 1L << 30;
-    private static final int CHUNK = 4096;
     private static final String DOWNLOAD = "Download the file again.";
 
     private final Path file;
@@ -185,19 +184,13 @@ public final class SafetensorsFile implements AutoCloseable {
             return;
         }
         ShortBuffer halves = bytes.asShortBuffer();
-        short[] chunk = new short[Math.min(CHUNK, count)];
-        for (int done = 0; done < count; done += chunk.length) {
-            int n = Math.min(chunk.length, count - done);
-            halves.get(done, chunk, 0, n);
-            int to = outOffset + done;
-            if (dtype == DType.BF16) {
-                for (int i = 0; i < n; i++) {
-                    out[to + i] = HalfPrecision.fromBf16(chunk[i]);
-                }
-            } else {
-                for (int i = 0; i < n; i++) {
-                    out[to + i] = HalfPrecision.fromF16(chunk[i]);
-                }
+        if (dtype == DType.BF16) {
+            for (int i = 0; i < count; i++) {
+                out[outOffset + i] = HalfPrecision.fromBf16(halves.get(i));
+            }
+        } else {
+            for (int i = 0; i < count; i++) {
+                out[outOffset + i] = HalfPrecision.fromF16(halves.get(i));
             }
         }
     }

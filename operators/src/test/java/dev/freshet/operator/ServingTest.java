@@ -18,11 +18,13 @@ import org.junit.jupiter.api.Test;
 
 class ServingTest {
 
+    private static final InFlightSerializer SERIALIZER = new InFlightSerializer();
+
     /** Through the stored form, as a checkpoint does. */
     private static List<InFlight> stored(List<InFlight> all) throws IOException {
         List<InFlight> back = new ArrayList<>();
         for (InFlight one : all) {
-            back.add(InFlightSerializerTest.read(InFlightSerializerTest.write(one)));
+            back.add(SERIALIZER.deserialize(SERIALIZER.getVersion(), SERIALIZER.serialize(one)));
         }
         return back;
     }

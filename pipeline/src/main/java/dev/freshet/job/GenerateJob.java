@@ -108,7 +108,6 @@ public final class GenerateJob {
                 options.model().speculation(),
                 options.output().metricsInterval(),
                 options.checkpoints().interval(),
-                options.checkpoints().inFlight(),
                 options.engine().recentIds(),
                 options.model().allowChange(),
                 options.limits().promptBytes(),
