@@ -167,8 +167,8 @@ final class GenerateCommand implements Callable<Integer> {
     }
 
     private PromptRequest request(int[] ids, Decoder decoder) {
-        Prompt record = new Prompt();
-        record.setStop(List.of());
+        // The builder knows the defaults of the fields, the constructor does not.
+        Prompt record = Prompt.newBuilder().build();
         record.setPromptTokenIds(Arrays.stream(ids).boxed().toList());
         sampling.fill(record);
         RequestValidator validator = new RequestValidator(RequestLimits.defaults());
