@@ -10,6 +10,9 @@ import org.apache.flink.configuration.Configuration;
 /** Flink's configuration as Freshet wants it: what its promises need, and nothing open to the network. */
 public final class FlinkSettings {
 
+    /** Flink's own key for the checkpoint or savepoint that a job starts from. */
+    static final String RESUME = "execution.state-recovery.path";
+
     private FlinkSettings() {}
 
     /** Settings that travel with a job to whatever cluster runs it; the user's own come last and win. */
@@ -24,14 +27,19 @@ public final class FlinkSettings {
         s.put("execution.checkpointing.interval", millis(checkpoints.interval()));
         s.put("execution.checkpointing.timeout", millis(checkpoints.timeout()));
         s.put("execution.checkpointing.max-concurrent-checkpoints", "1");
-        s.put("execution.checkpointing.tolerable-failed-checkpoints", "3");
+        // Where a subtask of a bounded job is done before the others, Flink makes no checkpoint until all are: the list
+        // of recent ids
+        // is a union. That is no failure.
+        s.put(
+                "execution.checkpointing.tolerable-failed-checkpoints",
+                options.input().bounded() ? String.valueOf(Integer.MAX_VALUE) : "3");
         s.put("execution.checkpointing.num-retained", "3");
         s.put("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION");
         s.put("state.backend.type", "hashmap");
         String directory = checkpoints.directory();
         if (directory != null) {
             s.put("execution.checkpointing.storage", "filesystem");
-            s.put("execution.checkpointing.dir", uri(directory));
+            s.put("execution.checkpointing.dir", checkpoints(options, directory));
         }
         s.put("restart-strategy.type", "exponential-delay");
         s.put("restart-strategy.exponential-delay.initial-backoff", "1 s");
@@ -39,6 +47,26 @@ public final class FlinkSettings {
         s.put("task.cancellation.timeout", "30000");
         s.putAll(options.flink());
         return Configuration.fromMap(s);
+    }
+
+    /**
+     * Settings of a job that goes on from the checkpoint which {@code checkpoint.resume} names, where there is one.
+     *
+     * @throws dev.freshet.request.ConfigError when that checkpoint cannot be found
+     */
+    public static Configuration forStart(JobOptions options) {
+        Configuration settings = forJob(options);
+        String resume = RetainedCheckpoints.resume(options);
+        if (resume != null) {
+            settings.setString(RESUME, resume);
+        }
+        return settings;
+    }
+
+    /** Where a job keeps its checkpoints: jobs of other names may share the directory and must not find each other's. */
+    static String checkpoints(JobOptions options, String directory) {
+        String base = uri(directory);
+        return base + (base.endsWith("/") ? "" : "/") + options.name().replaceAll("[^A-Za-z0-9._-]", "_");
     }
 
     /** Settings of a cluster inside this process: loopback only, small memory, nothing to upload to. */

@@ -44,7 +44,7 @@ public final class GenerateJob {
         JobOptions options = JobOptions.of(values(arguments, System.getenv()));
         Preflight.run(options);
         StreamExecutionEnvironment env =
-                StreamExecutionEnvironment.getExecutionEnvironment(FlinkSettings.forJob(options));
+                StreamExecutionEnvironment.getExecutionEnvironment(FlinkSettings.forStart(options));
         define(env, options, model(options));
         env.execute(options.name());
     }

@@ -76,6 +76,13 @@ public final class LocalCluster implements AutoCloseable {
                 .get(1, TimeUnit.MINUTES);
     }
 
+    /** Ends a job as if its input had ended: it finishes what is in flight, commits and goes. */
+    public void drain(JobID job, String directory) throws InterruptedException, ExecutionException, TimeoutException {
+        cluster.stopWithSavepoint(job, directory, true, SavepointFormatType.CANONICAL)
+                .get(1, TimeUnit.MINUTES);
+        cluster.requestJobResult(job).get(1, TimeUnit.MINUTES);
+    }
+
     /** Cancels a job and waits until it has ended. */
     public void cancel(JobID job) throws InterruptedException, ExecutionException, TimeoutException {
         cluster.cancelJob(job).get(30, TimeUnit.SECONDS);

@@ -54,7 +54,11 @@ public final class Preflight {
     private void check() {
         requireLongTransactions();
         Map<String, Object> client = new LinkedHashMap<>(options.kafka());
-        client.putIfAbsent("default.api.timeout.ms", String.valueOf(PATIENCE.toMillis()));
+        if (!client.containsKey("default.api.timeout.ms") && !client.containsKey("request.timeout.ms")) {
+            // A client refuses to wait for a whole call shorter than for one request.
+            client.put("default.api.timeout.ms", String.valueOf(PATIENCE.toMillis()));
+            client.put("request.timeout.ms", String.valueOf(PATIENCE.toMillis()));
+        }
         try (Admin admin = Admin.create(client)) {
             Node broker = anyBroker(admin);
             if (options.delivery().exactlyOnce()) {
@@ -64,7 +68,7 @@ public final class Preflight {
             requireTopics(admin);
         } catch (KafkaException e) {
             throw new ConfigError(
-                    "Cannot start the job: expected usable kafka.* properties, got " + e.getMessage()
+                    "Cannot start the job: expected usable kafka.* properties, got " + rootMessage(e)
                             + ". Correct the properties.",
                     e);
         }
@@ -216,6 +220,15 @@ public final class Preflight {
             Thread.currentThread().interrupt();
             throw new TimeoutException("interrupted");
         }
+    }
+
+    /** Kafka wraps what is wrong with a property in exceptions that do not say it. */
+    private static String rootMessage(Throwable e) {
+        Throwable cause = e;
+        while (cause.getCause() != null && cause.getCause() != cause) {
+            cause = cause.getCause();
+        }
+        return cause.getMessage() == null ? cause.getClass().getSimpleName() : cause.getMessage();
     }
 
     private static String reason(Exception e) {

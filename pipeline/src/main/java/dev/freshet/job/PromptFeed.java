@@ -1,0 +1,61 @@
+package dev.freshet.job;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.jspecify.annotations.Nullable;
+
+/** Writes records to the prompts topic of a job, as any producer would. Confined to one thread. */
+public final class PromptFeed implements AutoCloseable {
+
+    private final String topic;
+    private final KafkaProducer<byte[], byte[]> producer;
+
+    /**
+     * Where a record lies.
+     *
+     * @param partition its partition
+     * @param offset its offset
+     * @param timestampMillis when it was written, epoch milliseconds
+     */
+    public record Sent(int partition, long offset, long timestampMillis) {}
+
+    /** Opens a producer. */
+    public PromptFeed(JobOptions options) {
+        topic = options.input().topic();
+        Map<String, Object> client = new HashMap<>(options.kafka());
+        client.put("acks", "all");
+        producer = new KafkaProducer<>(client, new ByteArraySerializer(), new ByteArraySerializer());
+    }
+
+    /**
+     * Writes records and returns where they lie, in their order.
+     *
+     * @param values the records; null is a tombstone
+     */
+    public List<Sent> send(List<byte @Nullable []> values) throws InterruptedException, ExecutionException {
+        List<Future<RecordMetadata>> writing = new ArrayList<>();
+        for (byte[] value : values) {
+            writing.add(producer.send(new ProducerRecord<>(topic, null, value)));
+        }
+        producer.flush();
+        List<Sent> sent = new ArrayList<>();
+        for (Future<RecordMetadata> one : writing) {
+            RecordMetadata written = one.get();
+            sent.add(new Sent(written.partition(), written.offset(), written.timestamp()));
+        }
+        return sent;
+    }
+
+    @Override
+    public void close() {
+        producer.close();
+    }
+}
