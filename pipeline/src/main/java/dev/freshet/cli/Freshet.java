@@ -44,9 +44,12 @@ public final class Freshet {
     /** Runs one command and returns its exit status. */
     static int run(Terminal terminal, String... arguments) {
         CommandLine line = new CommandLine(new Freshet())
+                .addSubcommand(new AskCommand(terminal))
+                .addSubcommand(new DemoCommand(terminal))
                 .addSubcommand(new DoctorCommand(terminal))
                 .addSubcommand(new GenerateCommand(terminal))
                 .addSubcommand(new ModelCommand(terminal))
+                .addSubcommand(new RunCommand(terminal))
                 .addSubcommand(new EvaluateCommand(terminal))
                 .addSubcommand(new BatchCommand(terminal))
                 .addSubcommand(new VerifyTopicsCommand(terminal))
@@ -73,11 +76,12 @@ public final class Freshet {
     private static IExecutionExceptionHandler failure(Terminal terminal) {
         return (e, line, parsed) -> {
             terminal.clearStatus();
+            Logger log = LoggerFactory.getLogger(Freshet.class);
             if (e instanceof ConfigError) {
+                log.info("The command was refused", e);
                 terminal.note("freshet: " + e.getMessage());
                 return WRONG_USE;
             }
-            Logger log = LoggerFactory.getLogger(Freshet.class);
             log.error("The command failed", e);
             terminal.note("freshet: " + Causes.sentence(e));
             return FAILED;

@@ -10,6 +10,9 @@ import dev.freshet.request.ConfigError;
 import dev.freshet.request.SpeculationMode;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -74,6 +77,29 @@ final class ModelOption {
                     + " --model.");
         }
         return own;
+    }
+
+    /**
+     * Writes the options into the keys of a job.
+     *
+     * @param given tells which options were given; the others leave the keys alone, but a model there must be
+     */
+    void overlay(Map<String, String> values, Predicate<String> given) {
+        if (given.test("--model") || !values.containsKey("model.directory")) {
+            values.put("model.directory", directory().toString());
+        }
+        put(values, given, "--kernels", "model.kernels", kernels);
+        put(values, given, "--speculative", "model.speculative", speculation.name());
+        put(values, given, "--threads", "model.threads", String.valueOf(threads));
+        put(values, given, "--context", "model.context", String.valueOf(context));
+        put(values, given, "--weights", "model.weights", String.valueOf(weights));
+    }
+
+    private static void put(
+            Map<String, String> values, Predicate<String> given, String option, String key, String value) {
+        if (given.test(option)) {
+            values.put(key, value.toLowerCase(Locale.ROOT));
+        }
     }
 
     String kernelsName() {

@@ -11,6 +11,8 @@ import java.util.stream.Stream;
 final class WorkDirectory {
 
     private static final String PROPERTY = "freshet.work";
+    private static final String LOG = "freshet.log";
+    private static final String LEVEL = "freshet.log.level";
 
     private WorkDirectory() {}
 
@@ -19,8 +21,14 @@ final class WorkDirectory {
         try {
             Path directory = Files.createTempDirectory("freshet-");
             System.setProperty(PROPERTY, directory.toString());
-            System.setProperty("freshet.log", directory.resolve("freshet.log").toString());
-            System.setProperty("freshet.log.level", "INFO");
+            // Whoever wants the log elsewhere or more of it sets these before.
+            if (System.getProperty(LOG) == null) {
+                System.setProperty(LOG, directory.resolve("freshet.log").toString());
+            }
+            if (System.getProperty(LEVEL) == null) {
+                System.setProperty(LEVEL, "INFO");
+            }
+            System.setProperty("freshet.log.console", "OFF");
         } catch (IOException e) {
             throw new ConfigError(
                     "Cannot start: expected a writable temporary directory, got " + e.getMessage() + ". Set TMPDIR.",
@@ -36,9 +44,18 @@ final class WorkDirectory {
         return Path.of(System.getProperty(PROPERTY));
     }
 
-    /** The log file in it. */
+    /** The log file, in it unless somebody chose another. */
     static Path log() {
-        return get().resolve("freshet.log");
+        return Path.of(System.getProperty(LOG, get().resolve("freshet.log").toString()));
+    }
+
+    /** Deletes broker records and checkpoints; the log stays, for its path was told. */
+    static void deleteAllButTheLog() {
+        try (Stream<Path> entries = Files.list(get())) {
+            entries.filter(entry -> !entry.equals(log())).forEach(WorkDirectory::delete);
+        } catch (IOException e) {
+            org.slf4j.LoggerFactory.getLogger(WorkDirectory.class).warn("Cannot clear {}", get(), e);
+        }
     }
 
     /** Deletes a directory with all it holds, as far as possible. */
