@@ -1,0 +1,309 @@
+package dev.freshet.job;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.freshet.model.Model;
+import dev.freshet.model.TestModels;
+import dev.freshet.operator.ModelLoader;
+import dev.freshet.operator.ServedModel;
+import dev.freshet.schema.Completion;
+import dev.freshet.schema.TokenChunk;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The real job with a real model against a real broker: what do its topics hold after a failure, a crash and a stop? */
+class StreamITCase {
+
+    private static final int RECORDS = 500;
+    private static final int PARTITIONS = 4;
+    private static final Duration POLL = Duration.ofMillis(100);
+    private static final AtomicBoolean ARMED = new AtomicBoolean();
+    private static final AtomicInteger STEPS = new AtomicInteger();
+
+    @TempDir
+    private static Path directory;
+
+    @SuppressWarnings("NullAway.Init") // Started before any test.
+    private static EmbeddedKafka kafka;
+
+    @SuppressWarnings("NullAway.Init") // Filled before any test.
+    private static Map<String, Completion> undisturbed;
+
+    @BeforeAll
+    static void runUndisturbed() throws Exception {
+        kafka = EmbeddedKafka.start(directory);
+        TestModels.write(directory.resolve("model"), new TestModels.Shape("relu+", 400, 2, 16, 3, 512, 1));
+        JobOptions options = options("quiet", 1, true);
+        feed(options);
+        finish(options, GenerateJob.model(options), 0);
+        Topics topics = read(options);
+        assertLawHolds(options, topics);
+        undisturbed = topics.completions;
+    }
+
+    @AfterAll
+    static void stop() {
+        kafka.close();
+    }
+
+    private static JobOptions options(String name, int parallelism, boolean bounded) {
+        Map<String, String> values = new LinkedHashMap<>();
+        values.put("job.name", name);
+        values.put("job.parallelism", String.valueOf(parallelism));
+        values.put("kafka.bootstrap.servers", kafka.bootstrapServers());
+        values.put("model.directory", directory.resolve("model").toString());
+        values.put("model.threads", "1");
+        values.put("engine.slots", "8");
+        values.put("input.topic", name + ".prompts");
+        values.put("input.start", "earliest");
+        values.put("input.bounded", String.valueOf(bounded));
+        values.put("completions.topic", name + ".completions");
+        values.put("metrics.topic", name + ".metrics");
+        values.put("topics.partitions", String.valueOf(PARTITIONS));
+        values.put("checkpoint.interval", "100 ms");
+        values.put("checkpoint.directory", directory.resolve("checkpoints").toString());
+        values.put("flink.restart-strategy.type", "fixed-delay");
+        values.put("flink.restart-strategy.fixed-delay.delay", "10 ms");
+        return JobOptions.of(values);
+    }
+
+    private static void feed(JobOptions options) throws Exception {
+        Preflight.run(options);
+        try (PromptFeed feed = new PromptFeed(options)) {
+            feed.send(Workload.records(RECORDS, options));
+        }
+    }
+
+    private static LocalJob start(JobOptions options, ModelLoader model) throws Exception {
+        return LocalJob.start(options, model, 0, directory);
+    }
+
+    /** Runs the job to the end of its input. */
+    private static void finish(JobOptions options, ModelLoader model, int failures) throws Exception {
+        try (LocalJob job = start(options, model)) {
+            int restarts = 0;
+            LocalJob.Phase before = LocalJob.Phase.STARTING;
+            while (true) {
+                LocalJob.Phase now = job.phase();
+                if (now == LocalJob.Phase.RESTARTING && before != now) {
+                    restarts++;
+                }
+                if (now == LocalJob.Phase.FAILED) {
+                    throw new AssertionError(job.failure());
+                }
+                if (now == LocalJob.Phase.FINISHED) {
+                    assertThat(restarts).isLessThanOrEqualTo(failures);
+                    return;
+                }
+                before = now;
+                Thread.sleep(2);
+            }
+        }
+    }
+
+    /** What the output topics hold for a reader of committed records. */
+    private static final class Topics {
+        final Map<String, Completion> completions = new HashMap<>();
+        final Map<String, List<TokenChunk>> chunks = new HashMap<>();
+        final List<TopicTail.Letter> letters = new ArrayList<>();
+        int outcomes;
+
+        void take(Object record) {
+            if (record instanceof Completion completion) {
+                completions.put(completion.getId(), completion);
+                outcomes++;
+            } else if (record instanceof TopicTail.Letter letter) {
+                letters.add(letter);
+                outcomes++;
+            } else if (record instanceof TokenChunk chunk) {
+                // What comes again replaces what came before from there on: a reader of chunks can rely on that.
+                List<TokenChunk> seen = chunks.computeIfAbsent(chunk.getId(), id -> new ArrayList<>());
+                seen.removeIf(old -> old.getTokenOffset() >= chunk.getTokenOffset());
+                seen.add(chunk);
+            }
+        }
+
+        String text(String id) {
+            StringBuilder text = new StringBuilder();
+            chunks.getOrDefault(id, List.of()).forEach(chunk -> text.append(chunk.getText()));
+            return text.toString();
+        }
+    }
+
+    private static Topics read(JobOptions options) throws Exception {
+        Topics topics = new Topics();
+        try (TopicTail tail = new TopicTail(options, true)) {
+            boolean all = false;
+            for (int quiet = 0; quiet < 20 && !(all && quiet > 2); quiet++) {
+                for (TopicTail.Item item : tail.poll(POLL)) {
+                    topics.take(item.value());
+                    quiet = 0;
+                }
+                all = topics.outcomes >= RECORDS;
+            }
+        }
+        return topics;
+    }
+
+    private static void assertLawHolds(JobOptions options, Topics topics) {
+        Verification law = TopicVerifier.verify(options, 10);
+        assertThat(law.holds()).as("%s", law).isTrue();
+        assertThat(law.inputs()).isEqualTo(RECORDS);
+        assertThat(law.completions()).isEqualTo(RECORDS - Workload.bad(RECORDS));
+        assertThat(law.errors() + law.deadLetters()).isEqualTo(Workload.bad(RECORDS));
+        assertThat(law.errors()).isPositive();
+        assertThat(law.deadLetters()).isEqualTo(topics.letters.size()).isPositive();
+        assertThat(topics.letters)
+                .extracting(TopicTail.Letter::code)
+                .contains("BAD_JSON", "INVALID_UTF8")
+                .doesNotContain("INTERNAL");
+        assertThat(topics.outcomes).isEqualTo(RECORDS);
+        topics.completions.forEach((id, completion) -> {
+            if (topics.chunks.containsKey(id)) {
+                assertThat(topics.text(id)).as(id).isEqualTo(completion.getText());
+            }
+        });
+        assertThat(topics.chunks.size()).isGreaterThan(RECORDS / 4);
+    }
+
+    /** All of a completion that must not depend on the run. */
+    private static Completion lasting(Completion completion) {
+        Completion copy = Completion.newBuilder(completion).build();
+        copy.setMetrics(null);
+        copy.setCreated(0);
+        copy.setSourceTopic(null);
+        copy.setSourcePartition(null);
+        copy.setSourceOffset(null);
+        return copy;
+    }
+
+    private static void assertSameTexts(Topics topics) {
+        assertThat(topics.completions.keySet())
+                .filteredOn(id -> id.startsWith("r"))
+                .hasSizeGreaterThan(RECORDS / 2);
+        undisturbed.forEach((id, expected) -> {
+            if (expected.getError() == null) {
+                Completion found = Objects.requireNonNull(topics.completions.get(id), id);
+                assertThat(lasting(found)).isEqualTo(lasting(expected));
+            }
+        });
+    }
+
+    @Test
+    void aFailedTaskLosesNothingAndChangesNothing() throws Exception {
+        JobOptions options = options("failing", 2, true);
+        feed(options);
+        STEPS.set(0);
+        ARMED.set(true);
+        String checkpoints = FlinkSettings.checkpoints(
+                options, directory.resolve("checkpoints").toString());
+        finish(options, new Failing(GenerateJob.model(options), 150, checkpoints), 10);
+        assertThat(ARMED).as("the failure was injected").isFalse();
+        Topics topics = read(options);
+        assertLawHolds(options, topics);
+        assertSameTexts(topics);
+        assertThat(TopicVerifier.verify(options, 1).resumed())
+                .as("resumed in the middle")
+                .isPositive();
+    }
+
+    @Test
+    void aCrashedAndAStoppedJobGoOnFromTheNewestCheckpoint() throws Exception {
+        JobOptions options = options("stopping", 1, false);
+        feed(options);
+        ARMED.set(false);
+        ModelLoader slow = new Failing(GenerateJob.model(options), Integer.MAX_VALUE, "");
+        try (LocalJob job = start(options, slow)) {
+            assertThat(job.resumedFrom()).isNull();
+            awaitOutcomes(options, job, 60);
+            // The cluster goes down under the job, and nobody told the job.
+        }
+        String savepoint;
+        try (LocalJob job = start(options, slow)) {
+            assertThat(job.resumedFrom()).contains("/chk-");
+            awaitOutcomes(options, job, 200);
+            savepoint = job.stop();
+        }
+        try (LocalJob job = start(options, slow)) {
+            assertThat(job.resumedFrom()).contains(savepoint.substring(savepoint.lastIndexOf('/')));
+            awaitOutcomes(options, job, RECORDS);
+            job.drain();
+            assertThat(job.phase()).isEqualTo(LocalJob.Phase.FINISHED);
+        }
+        Topics topics = read(options);
+        assertLawHolds(options, topics);
+        assertSameTexts(topics);
+        assertThat(TopicVerifier.verify(options, 1).resumed())
+                .as("resumed in the middle")
+                .isPositive();
+    }
+
+    private static void awaitOutcomes(JobOptions options, LocalJob job, int count) throws Exception {
+        Topics topics = new Topics();
+        try (TopicTail tail = new TopicTail(options, true)) {
+            while (topics.outcomes < count) {
+                tail.poll(POLL).forEach(item -> topics.take(item.value()));
+                assertThat(job.phase()).isIn(LocalJob.Phase.STARTING, LocalJob.Phase.RUNNING);
+            }
+        }
+    }
+
+    /**
+     * A model whose steps take two milliseconds and of which one fails, once in the process, when so many were made and a checkpoint
+     * is complete.
+     */
+    private record Failing(ModelLoader inner, int steps, String checkpoints) implements ModelLoader {
+
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public ServedModel load(int slots) {
+            ServedModel served = inner.load(slots);
+            Model model = served.model();
+            Model failing = (Model) Proxy.newProxyInstance(
+                    Model.class.getClassLoader(), new Class<?>[] {Model.class}, (proxy, method, arguments) -> {
+                        if (method.getName().equals("forward")) {
+                            LockSupport.parkNanos(2_000_000);
+                            failOnce();
+                        }
+                        try {
+                            return method.invoke(model, arguments);
+                        } catch (InvocationTargetException e) {
+                            throw e.getCause() == null ? e : e.getCause();
+                        }
+                    });
+            return new ServedModel(
+                    failing,
+                    served.texts(),
+                    served.endTokens(),
+                    served.name(),
+                    served.fingerprint(),
+                    served.backend(),
+                    served.release());
+        }
+
+        private void failOnce() {
+            if (ARMED.get()
+                    && STEPS.incrementAndGet() > steps
+                    && RetainedCheckpoints.latest(checkpoints) != null
+                    && ARMED.compareAndSet(true, false)) {
+                throw new IllegalStateException("injected failure");
+            }
+        }
+    }
+}
