@@ -115,6 +115,7 @@ def save(model, path, dtype=torch.float32, tokenizer=None):
     (path / "config.json").write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
     save_file({n: t.detach().to("cpu", dtype).contiguous() for n, t in tensors_of(model).items()}, path / "model.safetensors",
               metadata={"format": "pt"})
+    (path / "model.safetensors").chmod(0o644)
     if tokenizer:
         for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
             source = Path(tokenizer) / name

@@ -59,6 +59,36 @@ def own_text(model, text, begin, prompts=32, prompt_length=32, count=96, seed=7)
     return generate.greedy(model, inputs.to(next(model.parameters()).device), count), prompt_length
 
 
+@torch.no_grad()
+def accepted_length(model, tokens, first, tree):
+    """Mean tokens a step when the engine drafts `tree` along greedy texts [N, T] whose generated part begins at `first`.
+
+    A step commits the root and the accepted path; a draft ends at a group edge, as it does in the engine.
+    """
+    paths, group = {tuple(c) for c in tree}, model.config.options["group_size"]
+    softmax = all(kind == "softmax" for kind, _ in model.config.layers)
+    steps = made = 0
+    for row in tokens.split(1):
+        hidden, ids = model.hidden(row)[0], row[0].tolist()
+        ranks = max((max(c) for c in paths), default=0) + 1
+        best = [head(hidden).topk(ranks, -1).indices.tolist() for head in model.medusa_heads]
+        at = first
+        while at < len(ids):
+            deepest, path = len(best) if softmax else min(len(best), group - 1 - at % group), ()
+            for depth in range(deepest):
+                guesses = best[depth][at - 1]
+                if at + 1 + depth >= len(ids) or ids[at + 1 + depth] not in guesses:
+                    break
+                longer = path + (guesses.index(ids[at + 1 + depth]),)
+                if longer not in paths:
+                    break
+                path = longer
+            steps += 1
+            made += 1 + len(path)
+            at += 1 + len(path)
+    return made / max(1, steps)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
@@ -77,6 +107,8 @@ def main():
         own, first = own_text(model, text, begin)
         for name, hits in (("heads_on_text", head_hits(model, inputs.to(args.device))), ("heads_on_own_text", head_hits(model, own, first))):
             result[name] = [{"head": k, "top1": round(h[0].item(), 4), "top5": round(h[:5].sum().item(), 4)} for k, h in enumerate(hits)]
+        if model.config.tree:
+            result["accepted_length_greedy"] = round(accepted_length(model, own, first, model.config.tree), 3)
     print(json.dumps(result, indent=2))
 
 
