@@ -1,7 +1,12 @@
 package dev.freshet.attention;
 
 import dev.freshet.kernel.AttentionSpec;
+import dev.freshet.kernel.StateRegions;
 import dev.freshet.request.ConfigError;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
 import java.util.List;
 
 /** Where each layer's state lies in a slot, and how long a slot is: the exact arithmetic of admission. Immutable. */
@@ -40,6 +45,17 @@ public final class StateLayout {
     /** Floats of one slot. */
     public int floats() {
         return floats;
+    }
+
+    /** Hash of every number that tells where a stored state's floats belong, the order of storing included. */
+    public String fingerprint() {
+        try {
+            byte[] text = (StateRegions.VERSION + " " + layers).getBytes(StandardCharsets.UTF_8);
+            byte[] hash = MessageDigest.getInstance("SHA-256").digest(text);
+            return HexFormat.of().formatHex(hash, 0, 8);
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("Cannot name a state layout: expected SHA-256 in this Java, got none.", e);
+        }
     }
 
     /** Bytes of one slot. */

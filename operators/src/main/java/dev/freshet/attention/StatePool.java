@@ -1,7 +1,9 @@
 package dev.freshet.attention;
 
+import dev.freshet.kernel.AttentionSpec;
 import dev.freshet.kernel.Buffer;
 import dev.freshet.kernel.Kernels;
+import dev.freshet.kernel.StateRegions;
 
 /** The slots of all sequences, claimed at start. A slot is zeroed when it is released. Confined to the engine thread. */
 public final class StatePool {
@@ -33,6 +35,32 @@ public final class StatePool {
     /** The slots themselves, for kernels. */
     public Buffer[] slots() {
         return slots;
+    }
+
+    /** Floats that a sequence of so many tokens has in its slot. */
+    public int floats(int tokens) {
+        long sum = 0;
+        for (AttentionSpec layer : layout.layers()) {
+            sum += StateRegions.floats(layer, tokens);
+        }
+        // A whole slot fits an int, so that a part of it does.
+        return (int) sum;
+    }
+
+    /** Copies what a sequence of so many tokens has in its slot, layer after layer; out [floats(tokens)] overwritten. */
+    public void save(int slot, int tokens, float[] out) {
+        int at = 0;
+        for (int i = 0; i < layout.layers().size(); i++) {
+            at += kernels.save(layout.layers().get(i), slots[slot], layout.offset(i), tokens, out, at);
+        }
+    }
+
+    /** Puts what {@link #save} copied into a slot of zeros. */
+    public void load(int slot, int tokens, float[] values) {
+        int at = 0;
+        for (int i = 0; i < layout.layers().size(); i++) {
+            at += kernels.load(layout.layers().get(i), slots[slot], layout.offset(i), tokens, values, at);
+        }
     }
 
     /** Zeroes a slot whose sequence has seen so many tokens. */

@@ -28,6 +28,7 @@ public final class Engine {
     private final Scheduler scheduler;
     private final Sampler sampler;
     private final Drafting drafting;
+    private final Snapshots snapshots;
     private final Batch batch;
     private final Paths paths;
     private final int[] path;
@@ -44,6 +45,7 @@ public final class Engine {
         this.config = config;
         scheduler = new Scheduler(model.slots());
         sampler = new Sampler(model.vocabSize());
+        snapshots = new Snapshots(model);
         drafting = new Drafting(model, config.stepTimer() != null);
         batch = new Batch(model.slots(), model.maxRows(), model.maxLogitRows());
         paths = new Paths(model.slots(), model.maxRows());
@@ -71,8 +73,13 @@ public final class Engine {
         add(new Sequence(request, config.endTokens(), arrivals++));
     }
 
-    /** Queues a restored sequence ahead of new ones, room or not; stop must have seen the output tokens already. */
-    public void restore(SequenceSnapshot snapshot, StopCondition stop) {
+    /**
+     * Queues a restored sequence ahead of new ones, room or not; stop must have seen the output tokens already. A state that does not
+     * fit this model is not used: the sequence is then run again from its tokens.
+     *
+     * @return committed tokens that will be run again
+     */
+    public int restore(SequenceSnapshot snapshot, StopCondition stop) {
         GenerationRequest request = new GenerationRequest(
                 snapshot.id(), snapshot.prompt(), snapshot.params(), stop, snapshot.speculation(), snapshot.priority());
         Sequence sequence = new Sequence(request, snapshot.output(), config.endTokens(), arrivals++);
@@ -81,10 +88,11 @@ public final class Engine {
         sequence.draftTokens = stats.draftTokens();
         sequence.acceptedDraftTokens = stats.acceptedDraftTokens();
         sequence.resumed = stats.resumed() + 1;
-        sequence.recomputedTokens =
-                stats.recomputedTokens() + (snapshot.output().length == 0 ? 0 : sequence.length - 1);
+        int again = snapshots.resume(sequence, snapshot);
+        sequence.recomputedTokens = stats.recomputedTokens() + again;
         sequence.logprobs.addAll(snapshot.logprobs());
         add(sequence);
+        return again;
     }
 
     private void add(Sequence sequence) {
@@ -156,16 +164,20 @@ public final class Engine {
         return model.slots();
     }
 
-    /** Returns all sequences in order of admission, waiting ones last. */
-    public List<SequenceSnapshot> snapshot() {
-        return scheduler.all().stream().map(Sequence::snapshot).toList();
+    /**
+     * Returns all sequences in order of admission, waiting ones last; what they hold stays as it is while the engine goes on.
+     *
+     * @param autoBytes bytes of state in all under {@link CheckpointPolicy#AUTO}
+     */
+    public List<SequenceSnapshot> snapshot(CheckpointPolicy policy, long autoBytes) {
+        return snapshots.take(scheduler.all(), policy, autoBytes);
     }
 
     /** Runs one iteration over all sequences that have a slot; an idle engine returns an empty result. */
     public StepResult step() {
         List<StepResult.Finished> finished = new ArrayList<>(refused);
         refused.clear();
-        List<String> admitted = scheduler.admit();
+        List<String> admitted = scheduler.admit(snapshots::load);
         long start = now();
         int prompt = planStep();
         if (plan.isEmpty()) {

@@ -6,6 +6,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -54,13 +55,14 @@ final class Scheduler {
         byId.put(sequence.id, sequence);
     }
 
-    /** Gives free slots to waiting sequences; returns the ids of those that got one. */
-    List<String> admit() {
+    /** Gives free slots to waiting sequences, each of which begin sees; returns the ids of those that got one. */
+    List<String> admit(Consumer<Sequence> begin) {
         List<String> admitted = new ArrayList<>();
         while (free > 0 && !waiting.isEmpty()) {
             Sequence sequence = waiting.remove();
             sequence.slot = freeSlots[--free];
             running.add(sequence);
+            begin.accept(sequence);
             admitted.add(sequence.id);
         }
         return admitted;

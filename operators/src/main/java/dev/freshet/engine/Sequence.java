@@ -46,6 +46,11 @@ final class Sequence {
     float @Nullable [] hidden;
 
     boolean hiddenReady;
+
+    /** State of a restored sequence that has no slot yet. */
+    @Nullable
+    SequenceState restored;
+
     private @Nullable PromptLookupDrafter lookup;
 
     int drafts;
@@ -153,7 +158,7 @@ final class Sequence {
                 promptLength, outputLength(), drafts, draftTokens, acceptedDraftTokens, resumed, recomputedTokens);
     }
 
-    SequenceSnapshot snapshot() {
+    SequenceSnapshot snapshot(@Nullable SequenceState state) {
         return new SequenceSnapshot(
                 id,
                 Arrays.copyOf(tokens, promptLength),
@@ -162,7 +167,9 @@ final class Sequence {
                 speculation,
                 priority,
                 List.copyOf(logprobs),
-                stats());
+                stats(),
+                committed,
+                state);
     }
 
     StepResult.Finished finished() {

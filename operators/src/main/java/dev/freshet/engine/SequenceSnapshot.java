@@ -4,10 +4,11 @@ import dev.freshet.request.SamplingParams;
 import dev.freshet.request.SpeculationMode;
 import dev.freshet.sampling.Logprobs;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
- * A sequence between two steps, waiting or decoding, as a checkpoint carries it: from the tokens the engine recomputes the
- * state bit for bit. Immutable.
+ * A sequence between two steps, waiting or decoding, as a checkpoint carries it. With its state it goes on where it stood; from
+ * its tokens the engine recomputes that state bit for bit. Immutable.
  *
  * @param id unique id
  * @param prompt [n] prompt token ids
@@ -17,6 +18,8 @@ import java.util.List;
  * @param priority smaller is admitted earlier
  * @param logprobs one for each output token, empty when not requested
  * @param stats counts so far
+ * @param committed tokens of prompt and output that the model had run
+ * @param state the model's state after them, or null when the tokens have to do
  */
 public record SequenceSnapshot(
         String id,
@@ -26,9 +29,17 @@ public record SequenceSnapshot(
         SpeculationMode speculation,
         int priority,
         List<Logprobs> logprobs,
-        SequenceStats stats) {
+        SequenceStats stats,
+        int committed,
+        @Nullable SequenceState state) {
 
     public SequenceSnapshot {
         logprobs = List.copyOf(logprobs);
+    }
+
+    /** The same with another state or none. */
+    public SequenceSnapshot withState(@Nullable SequenceState other) {
+        return new SequenceSnapshot(
+                id, prompt, output, params, speculation, priority, logprobs, stats, committed, other);
     }
 }

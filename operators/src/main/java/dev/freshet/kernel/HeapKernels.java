@@ -44,6 +44,32 @@ abstract class HeapKernels implements Kernels {
     }
 
     @Override
+    public final int save(AttentionSpec spec, Buffer slot, int offset, int tokens, float[] out, int at) {
+        float[] state = FloatArray.of(slot);
+        int[] next = {at};
+        StateRegions.visit(spec, tokens, (start, rows, stride, width) -> {
+            for (int r = 0; r < rows; r++) {
+                System.arraycopy(state, offset + start + r * stride, out, next[0], width);
+                next[0] += width;
+            }
+        });
+        return next[0] - at;
+    }
+
+    @Override
+    public final int load(AttentionSpec spec, Buffer slot, int offset, int tokens, float[] values, int at) {
+        float[] state = FloatArray.of(slot);
+        int[] next = {at};
+        StateRegions.visit(spec, tokens, (start, rows, stride, width) -> {
+            for (int r = 0; r < rows; r++) {
+                System.arraycopy(values, next[0], state, offset + start + r * stride, width);
+                next[0] += width;
+            }
+        });
+        return next[0] - at;
+    }
+
+    @Override
     public final void clear(AttentionSpec spec, Buffer slot, int offset, int tokens) {
         float[] state = FloatArray.of(slot);
         int d = spec.headDim();

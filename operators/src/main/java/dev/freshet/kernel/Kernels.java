@@ -116,6 +116,46 @@ public interface Kernels extends AutoCloseable {
     /** Appends the accepted rows to the state, the only writer of it; closes groups that become full. */
     void commit(AttentionCall call, Paths paths);
 
+    /**
+     * Copies what a sequence of so many tokens has written into a layer's part of a slot to the host, packed as
+     * {@link StateRegions} orders it. A backend with memory of its own may replace this copy of one region after the other.
+     *
+     * @param offset start of the layer within the slot, floats
+     * @param out in/out, overwritten from at on
+     * @return number of floats copied
+     */
+    default int save(AttentionSpec spec, Buffer slot, int offset, int tokens, float[] out, int at) {
+        int[] next = {at};
+        StateRegions.visit(spec, tokens, (start, rows, stride, width) -> {
+            float[] span = new float[(rows - 1) * stride + width];
+            read(slot, (long) offset + start, span, 0, span.length);
+            for (int r = 0; r < rows; r++) {
+                System.arraycopy(span, r * stride, out, next[0], width);
+                next[0] += width;
+            }
+        });
+        return next[0] - at;
+    }
+
+    /**
+     * Puts what {@link #save} copied into a layer's part of a slot that holds zeros.
+     *
+     * @param values in, read from at on
+     * @return number of floats copied
+     */
+    default int load(AttentionSpec spec, Buffer slot, int offset, int tokens, float[] values, int at) {
+        int[] next = {at};
+        StateRegions.visit(spec, tokens, (start, rows, stride, width) -> {
+            float[] span = new float[(rows - 1) * stride + width];
+            for (int r = 0; r < rows; r++) {
+                System.arraycopy(values, next[0], span, r * stride, width);
+                next[0] += width;
+            }
+            write(span, 0, span.length, slot, (long) offset + start);
+        });
+        return next[0] - at;
+    }
+
     /** Zeroes what a sequence of so many tokens may have written into a layer's part of a slot. */
     void clear(AttentionSpec spec, Buffer slot, int offset, int tokens);
 

@@ -46,6 +46,7 @@ public final class Decoder implements Model {
     private float[] hostHeads = new float[0];
     private final Runnable forwardPass = this::runForward;
     private final Runnable commitPass = this::runCommit;
+    private final String stateName;
     private @Nullable Batch last;
     private @Nullable Paths accepted;
 
@@ -88,6 +89,8 @@ public final class Decoder implements Model {
         cosSin = new float[llama ? rows * config.headDim() : 0];
         positions = new int[rows];
         kernels.prepare(specs, options.slots(), rows);
+        stateName = kernels.name() + "/" + (options.weights() == null ? "own" : options.weights()) + "/"
+                + pool.layout().fingerprint();
     }
 
     /**
@@ -314,6 +317,26 @@ public final class Decoder implements Model {
     @Override
     public void release(int slot, int tokens) {
         pool.release(slot, tokens);
+    }
+
+    @Override
+    public String stateName() {
+        return stateName;
+    }
+
+    @Override
+    public int stateFloats(int tokens) {
+        return pool.floats(tokens);
+    }
+
+    @Override
+    public void saveState(int slot, int tokens, float[] out) {
+        pool.save(slot, tokens, out);
+    }
+
+    @Override
+    public void loadState(int slot, int tokens, float[] values) {
+        pool.load(slot, tokens, values);
     }
 
     @Override

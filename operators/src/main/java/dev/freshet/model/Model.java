@@ -48,6 +48,21 @@ public interface Model extends AutoCloseable {
     /** Zeroes a slot whose sequence has committed so many tokens. */
     void release(int slot, int tokens);
 
+    /**
+     * Names what the bits of a state depend on besides the model's files: backend, format of the weights, layout. A state saved by a
+     * model fits another one of the same files and the same name, and no other.
+     */
+    String stateName();
+
+    /** Floats of the state of a sequence that has committed so many tokens: what it uses of its slot, not the slot. */
+    int stateFloats(int tokens);
+
+    /** Copies the state of a sequence that has committed so many tokens; out [stateFloats(tokens)] overwritten. */
+    void saveState(int slot, int tokens, float[] out);
+
+    /** Puts a saved state into a free slot, which then stands where the saved one stood, to the bit. */
+    void loadState(int slot, int tokens, float[] values);
+
     /** Number of Medusa heads; 0 for none. */
     int medusaHeads();
 

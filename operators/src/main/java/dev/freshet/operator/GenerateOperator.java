@@ -9,6 +9,7 @@ import java.util.concurrent.RejectedExecutionException;
 import org.apache.flink.api.common.operators.MailboxExecutor;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
+import org.apache.flink.api.common.state.OperatorStateStore;
 import org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer;
 import org.apache.flink.core.io.SimpleVersionedSerialization;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
@@ -39,6 +40,7 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
 
     private static final long serialVersionUID = 1L;
     private static final Logger LOG = LoggerFactory.getLogger(GenerateOperator.class);
+    private static final String VERSION_ONE_STATE = "in-flight";
 
     private final transient MailboxExecutor mailbox;
     private final transient Clock clock;
@@ -48,10 +50,11 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
     private transient @Nullable ServedModel served;
     private transient @Nullable Serving serving;
     private transient @Nullable RecentIds recentIds;
-    private transient @Nullable ListState<byte[]> inFlightState;
+    private transient @Nullable ListState<InFlight> inFlightState;
     private transient @Nullable ListState<byte[]> recentIdsState;
     private transient List<InFlight> restored = List.of();
     private transient boolean stepping;
+    private transient boolean holdsSnapshot;
     private transient int arrivals;
     private transient int deferred;
 
@@ -67,18 +70,17 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
     @Override
     public void initializeState(StateInitializationContext context) throws Exception {
         super.initializeState(context);
-        ListState<byte[]> sequences = context.getOperatorStateStore()
-                .getListState(new ListStateDescriptor<>("in-flight", BytePrimitiveArraySerializer.INSTANCE));
+        OperatorStateStore store = context.getOperatorStateStore();
+        // A list is split evenly when the parallelism changes, whatever the sequences' keys.
+        ListState<InFlight> sequences =
+                store.getListState(new ListStateDescriptor<>("sequences", new InFlightSerializer()));
         // After a change of parallelism a repetition may reach another subtask, so that each gets all ids.
-        ListState<byte[]> ids = context.getOperatorStateStore()
-                .getUnionListState(new ListStateDescriptor<>("recent-ids", BytePrimitiveArraySerializer.INSTANCE));
+        ListState<byte[]> ids =
+                store.getUnionListState(new ListStateDescriptor<>("recent-ids", BytePrimitiveArraySerializer.INSTANCE));
         RecentIds recent = new RecentIds(options.recentIds());
         if (context.isRestored()) {
-            InFlightSerializer serializer = new InFlightSerializer();
-            restored = new ArrayList<>();
-            for (byte[] bytes : sequences.get()) {
-                restored.add(SimpleVersionedSerialization.readVersionAndDeSerialize(serializer, bytes));
-            }
+            restored = new ArrayList<>(versionOne(store));
+            sequences.get().forEach(restored::add);
             for (byte[] bytes : ids.get()) {
                 recent.addAll(bytes);
             }
@@ -86,6 +88,21 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
         inFlightState = sequences;
         recentIdsState = ids;
         recentIds = recent;
+    }
+
+    /** Takes the sequences out of the state of version 1, which held them as bytes under another name. */
+    private static List<InFlight> versionOne(OperatorStateStore store) throws Exception {
+        if (!store.getRegisteredStateNames().contains(VERSION_ONE_STATE)) {
+            return List.of();
+        }
+        ListState<byte[]> state =
+                store.getListState(new ListStateDescriptor<>(VERSION_ONE_STATE, BytePrimitiveArraySerializer.INSTANCE));
+        List<InFlight> sequences = new ArrayList<>();
+        for (byte[] bytes : state.get()) {
+            sequences.add(SimpleVersionedSerialization.readVersionAndDeSerialize(new VersionOne(), bytes));
+        }
+        state.clear();
+        return sequences;
     }
 
     @Override
@@ -147,7 +164,12 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
      * One mail: a step of the engine, unless slots are free and records keep coming, which then are let in first. A step is put
      * off for at most as many records as there are slots.
      */
-    private void step() {
+    private void step() throws Exception {
+        if (holdsSnapshot) {
+            // Flink has its own list by now; the copies of the states need not stay until the next checkpoint.
+            Objects.requireNonNull(inFlightState).clear();
+            holdsSnapshot = false;
+        }
         boolean filling =
                 arrivals > 0 && deferred < options.slots() && serving().hasFreeSlots();
         arrivals = 0;
@@ -174,21 +196,17 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
         getProcessingTimeService().registerTimer(nextTick(), this::tick);
     }
 
+    /**
+     * Copies what the checkpoint holds, states included, while the engine stands still; Flink turns the copy into bytes and writes
+     * them beside the steps that follow, since the list's records are immutable.
+     */
     @Override
     public void snapshotState(StateSnapshotContext context) throws Exception {
         super.snapshotState(context);
-        InFlightSerializer serializer = new InFlightSerializer();
-        List<byte[]> entries = new ArrayList<>();
-        long bytes = 0;
-        for (InFlight one : serving().snapshot()) {
-            byte[] entry = SimpleVersionedSerialization.writeVersionAndSerialize(serializer, one);
-            entries.add(entry);
-            bytes += entry.length;
-        }
-        Objects.requireNonNull(inFlightState).update(entries);
+        Objects.requireNonNull(inFlightState).update(serving().snapshot());
+        holdsSnapshot = true;
         Objects.requireNonNull(recentIdsState)
                 .update(List.of(Objects.requireNonNull(recentIds).toBytes()));
-        serving().checkpointed(bytes);
     }
 
     @Override

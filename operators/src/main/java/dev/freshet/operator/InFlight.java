@@ -1,13 +1,14 @@
 package dev.freshet.operator;
 
 import dev.freshet.engine.SequenceSnapshot;
+import dev.freshet.engine.SequenceState;
 
 /**
  * An admitted request in a checkpoint: what it asked for and how far its text has come. Immutable.
  *
  * @param model fingerprint of the model that generated the tokens
  * @param ticket what the answer needs
- * @param sequence the request's tokens, prompt and output
+ * @param sequence the request's tokens, prompt and output, and the model's state after them
  * @param chunks chunks emitted so far
  * @param queuedMillis time from arrival to admission, -1 before admission
  * @param firstTokenMillis time from arrival to the first token, -1 before it
@@ -18,4 +19,10 @@ record InFlight(
         SequenceSnapshot sequence,
         long chunks,
         double queuedMillis,
-        double firstTokenMillis) {}
+        double firstTokenMillis) {
+
+    /** The same with the model's state. */
+    InFlight withState(SequenceState state) {
+        return new InFlight(model, ticket, sequence.withState(state), chunks, queuedMillis, firstTokenMillis);
+    }
+}

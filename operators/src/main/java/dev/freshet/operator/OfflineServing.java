@@ -47,6 +47,7 @@ public final class OfflineServing implements Serving.Outputs {
                 speculation,
                 defaults.metricsInterval(),
                 java.time.Duration.ZERO,
+                defaults.inFlight(),
                 0,
                 false,
                 defaults.promptBytes(),

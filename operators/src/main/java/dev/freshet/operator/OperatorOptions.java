@@ -1,5 +1,6 @@
 package dev.freshet.operator;
 
+import dev.freshet.engine.CheckpointPolicy;
 import dev.freshet.request.RequestLimits;
 import dev.freshet.request.SpeculationMode;
 import java.io.Serializable;
@@ -17,6 +18,7 @@ import java.util.Set;
  * @param speculation drafting mode of requests that name none
  * @param metricsInterval time between two metric records
  * @param checkpointInterval time between two checkpoints, zero when there are none; see {@link GenerateOperator}
+ * @param inFlight what a checkpoint carries of the sequences in flight besides their tokens
  * @param recentIds ids of past requests remembered to recognise duplicates, 0 to answer every request
  * @param allowModelChange whether sequences of a checkpoint may go on with another model, from their prompts
  * @param promptBytes most UTF-8 bytes of a prompt
@@ -33,6 +35,7 @@ public record OperatorOptions(
         SpeculationMode speculation,
         Duration metricsInterval,
         Duration checkpointInterval,
+        CheckpointPolicy inFlight,
         int recentIds,
         boolean allowModelChange,
         int promptBytes,
@@ -43,6 +46,7 @@ public record OperatorOptions(
         implements Serializable {
 
     private static final long serialVersionUID = 1L;
+    private static final long AUTO_BYTES_PER_SECOND = 32 << 20;
 
     /** Returns options for a number of slots: a queue of four times as many, 256 prompt tokens a step, metrics every second. */
     public static OperatorOptions of(String job, int slots) {
@@ -54,6 +58,7 @@ public record OperatorOptions(
                 SpeculationMode.AUTO,
                 Duration.ofSeconds(1),
                 Duration.ofSeconds(10),
+                CheckpointPolicy.STATE,
                 16_384,
                 false,
                 RequestLimits.defaults().promptBytes(),
@@ -65,6 +70,15 @@ public record OperatorOptions(
 
     /** Returns a copy that allows another model to go on with sequences of a checkpoint, or not. */
     public OperatorOptions withModelChange(boolean allowed) {
+        return with(inFlight, allowed);
+    }
+
+    /** Returns a copy with another policy for the sequences in flight. */
+    public OperatorOptions withInFlight(CheckpointPolicy policy) {
+        return with(policy, allowModelChange);
+    }
+
+    private OperatorOptions with(CheckpointPolicy policy, boolean modelChange) {
         return new OperatorOptions(
                 job,
                 slots,
@@ -73,13 +87,19 @@ public record OperatorOptions(
                 speculation,
                 metricsInterval,
                 checkpointInterval,
+                policy,
                 recentIds,
-                allowed,
+                modelChange,
                 promptBytes,
                 promptTokens,
                 maxTokens,
                 emptyPrompt,
                 aliases);
+    }
+
+    /** Bytes of state in a checkpoint under AUTO: an average stream of 32 MiB a second to the checkpoint storage. */
+    long autoBytes() {
+        return AUTO_BYTES_PER_SECOND * checkpointInterval.toMillis() / 1000;
     }
 
     RequestLimits limits() {

@@ -1,7 +1,6 @@
 package dev.freshet.operator;
 
 import java.io.IOException;
-import org.apache.flink.api.common.typeutils.TypeSerializer;
 import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputView;
 
@@ -11,7 +10,7 @@ import org.apache.flink.core.memory.DataOutputView;
  *
  * @param <T> record type
  */
-abstract class RecordSerializer<T> extends TypeSerializer<T> {
+abstract class RecordSerializer<T> extends ImmutableSerializer<T> {
 
     private static final long serialVersionUID = 1L;
 
@@ -24,32 +23,6 @@ abstract class RecordSerializer<T> extends TypeSerializer<T> {
 
     @Override
     public abstract RecordSerializer<T> duplicate();
-
-    @Override
-    public boolean isImmutableType() {
-        return true;
-    }
-
-    /** Serves no caller: a record that is not there cannot be made up. */
-    @Override
-    public T createInstance() {
-        throw new UnsupportedOperationException("A record is read, never made up.");
-    }
-
-    @Override
-    public T copy(T from) {
-        return from;
-    }
-
-    @Override
-    public T copy(T from, T reuse) {
-        return from;
-    }
-
-    @Override
-    public int getLength() {
-        return -1;
-    }
 
     @Override
     public void serialize(T record, DataOutputView target) throws IOException {
@@ -69,11 +42,6 @@ abstract class RecordSerializer<T> extends TypeSerializer<T> {
     }
 
     @Override
-    public T deserialize(T reuse, DataInputView source) throws IOException {
-        return deserialize(source);
-    }
-
-    @Override
     public void copy(DataInputView source, DataOutputView target) throws IOException {
         byte[] bytes = readBytes(source);
         target.writeInt(bytes.length);
@@ -89,15 +57,5 @@ abstract class RecordSerializer<T> extends TypeSerializer<T> {
         byte[] bytes = new byte[length];
         source.readFully(bytes);
         return bytes;
-    }
-
-    @Override
-    public boolean equals(Object other) {
-        return other instanceof TypeSerializer && getClass() == other.getClass();
-    }
-
-    @Override
-    public int hashCode() {
-        return getClass().hashCode();
     }
 }

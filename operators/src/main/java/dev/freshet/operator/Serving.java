@@ -104,15 +104,10 @@ final class Serving {
             InFlight usable = sameModel ? one : fromPrompt(one);
             Flight flight = admission.resume(usable);
             flights.put(usable.sequence().id(), flight);
-            engine.restore(usable.sequence(), flight.text);
+            int again = engine.restore(usable.sequence(), flight.text);
             nextDeadlineNanos = Math.min(nextDeadlineNanos, flight.deadlineNanos);
             metrics.resumed();
-            metrics.recomputed(
-                    usable.sequence().output().length == 0
-                            ? 0
-                            : usable.sequence().prompt().length
-                                    + usable.sequence().output().length
-                                    - 1);
+            metrics.recomputed(again);
         }
         if (!restored.isEmpty()) {
             firstArrivalNanos = clock.relativeTimeNanos();
@@ -129,7 +124,9 @@ final class Serving {
                 s.speculation(),
                 s.priority(),
                 List.of(),
-                new SequenceStats(s.prompt().length, 0, 0, 0, 0, s.stats().resumed(), 0));
+                new SequenceStats(s.prompt().length, 0, 0, 0, 0, s.stats().resumed(), 0),
+                0,
+                null);
         return new InFlight("", one.ticket(), fresh, one.chunks(), one.queuedMillis(), Flight.NEVER);
     }
 
@@ -348,11 +345,12 @@ final class Serving {
         out.metric(metrics.summary(clock.absoluteTimeMillis(), active / 1_000_000));
     }
 
-    /** Returns what a checkpoint must hold. */
+    /** Returns what a checkpoint must hold; it stays as it is while the engine goes on. */
     List<InFlight> snapshot() {
         lastBarrierNanos = clock.relativeTimeNanos();
         List<InFlight> all = new ArrayList<>();
-        for (SequenceSnapshot sequence : engine.snapshot()) {
+        long bytes = 0;
+        for (SequenceSnapshot sequence : engine.snapshot(options.inFlight(), options.autoBytes())) {
             Flight flight = flight(sequence.id());
             all.add(new InFlight(
                     served.fingerprint(),
@@ -361,12 +359,10 @@ final class Serving {
                     flight.chunks,
                     flight.queuedMillis,
                     flight.firstTokenMillis));
+            bytes += 4L * (sequence.prompt().length + sequence.output().length);
+            bytes += sequence.state() == null ? 0 : sequence.state().bytes();
         }
-        return all;
-    }
-
-    /** Notes the size of a checkpoint. */
-    void checkpointed(long bytes) {
         metrics.checkpointed(bytes);
+        return all;
     }
 }

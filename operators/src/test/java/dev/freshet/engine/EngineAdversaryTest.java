@@ -246,7 +246,7 @@ final class EngineAdversaryTest {
 
         /** Cancels one sequence; what it has is the beginning of what it would have got. */
         private void cancel() {
-            List<SequenceSnapshot> all = engine.snapshot();
+            List<SequenceSnapshot> all = engine.snapshot(CheckpointPolicy.TOKENS, 0);
             if (all.isEmpty()) {
                 return;
             }
@@ -261,7 +261,7 @@ final class EngineAdversaryTest {
 
         /** Goes on in another engine, as after a failure. */
         private void restore() {
-            List<SequenceSnapshot> all = engine.snapshot();
+            List<SequenceSnapshot> all = engine.snapshot(CheckpointPolicy.values()[dice.below(3)], 4096);
             all.forEach(s -> engine.cancel(s.id()));
             List<StepResult.Finished> refused =
                     engine.isIdle() ? List.of() : engine.step().finished();

@@ -85,6 +85,11 @@ final class EngineEqualityTest {
         assertThat(run(model, () -> new VectorKernels(2), 6, 50, SpeculationMode.AUTO, 11))
                 .as("automatic drafts, restored every 11 steps")
                 .isEqualTo(alone);
+        Map<String, String> some = new TreeMap<>(alone);
+        some.keySet().removeIf(id -> Integer.parseInt(id.substring(1)) >= 60);
+        assertThat(run(model, () -> new VectorKernels(1), 7, 20, SpeculationMode.TREE, -3, 60))
+                .as("tree drafts, restored with their states every 3 steps")
+                .isEqualTo(some);
     }
 
     @ParameterizedTest
@@ -106,7 +111,11 @@ final class EngineEqualityTest {
         return run(model, kernels, slots, prefill, mode, restoreEvery, REQUESTS);
     }
 
-    /** Runs all prompts and returns tokens, reason and log-probabilities of each as text. */
+    /**
+     * Runs all prompts and returns tokens, reason and log-probabilities of each as text.
+     *
+     * @param restoreEvery steps between two restores from tokens; negative from states
+     */
     private static Map<String, String> run(
             Path path,
             Supplier<Kernels> kernels,
@@ -133,8 +142,9 @@ final class EngineEqualityTest {
                     f.logprobs().forEach(l -> logprobs.add(l.token() + ":" + l.logprob()));
                     out.put(f.id(), f.reason() + " " + Arrays.toString(f.tokens()) + " " + logprobs);
                 }
-                if (restoreEvery > 0 && ++steps % restoreEvery == 0 && steps < 60) {
-                    engine = restored(engine, config, model);
+                if (restoreEvery != 0 && ++steps % restoreEvery == 0 && steps < 60) {
+                    CheckpointPolicy policy = restoreEvery > 0 ? CheckpointPolicy.TOKENS : CheckpointPolicy.STATE;
+                    engine = restored(engine, config, model, policy);
                 }
             }
             // A mode that never accepts a guess would prove nothing; few prompts may have none by chance.
@@ -147,11 +157,14 @@ final class EngineEqualityTest {
     }
 
     /** A new engine on the same model that continues from a snapshot of the old one. */
-    private static Engine restored(Engine engine, EngineConfig config, Decoder model) {
-        List<SequenceSnapshot> snapshot = engine.snapshot();
+    private static Engine restored(Engine engine, EngineConfig config, Decoder model, CheckpointPolicy policy) {
+        List<SequenceSnapshot> snapshot = engine.snapshot(policy, 0);
         snapshot.forEach(s -> engine.cancel(s.id()));
         Engine next = new Engine(model, config);
-        snapshot.forEach(s -> next.restore(s, StopCondition.NONE));
+        for (SequenceSnapshot s : snapshot) {
+            int again = next.restore(s, StopCondition.NONE);
+            assertThat(again).isEqualTo(policy == CheckpointPolicy.STATE ? 0 : s.committed());
+        }
         return next;
     }
 

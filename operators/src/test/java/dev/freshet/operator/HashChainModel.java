@@ -156,6 +156,41 @@ public final class HashChainModel implements Model {
     }
 
     @Override
+    public String stateName() {
+        return "hash-chain";
+    }
+
+    /** The hash in four parts, each of which a float holds to the bit. */
+    @Override
+    public int stateFloats(int tokens) {
+        return 4;
+    }
+
+    @Override
+    public void saveState(int slot, int tokens, float[] out) {
+        check(slot, tokens);
+        for (int i = 0; i < 4; i++) {
+            out[i] = state[slot] >>> 16 * i & 0xFFFF;
+        }
+    }
+
+    @Override
+    public void loadState(int slot, int tokens, float[] values) {
+        check(slot, 0);
+        state[slot] = 0;
+        for (int i = 0; i < 4; i++) {
+            state[slot] |= (long) values[i] << 16 * i;
+        }
+        length[slot] = tokens;
+    }
+
+    private void check(int slot, int tokens) {
+        if (length[slot] != tokens) {
+            throw new IllegalStateException("Slot " + slot + " holds " + length[slot] + " tokens, not " + tokens);
+        }
+    }
+
+    @Override
     public int medusaHeads() {
         return 0;
     }

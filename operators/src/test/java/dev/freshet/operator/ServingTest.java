@@ -18,13 +18,11 @@ import org.junit.jupiter.api.Test;
 
 class ServingTest {
 
-    private static final InFlightSerializer SERIALIZER = new InFlightSerializer();
-
     /** Through the stored form, as a checkpoint does. */
     private static List<InFlight> stored(List<InFlight> all) throws IOException {
         List<InFlight> back = new ArrayList<>();
         for (InFlight one : all) {
-            back.add(SERIALIZER.deserialize(SERIALIZER.getVersion(), SERIALIZER.serialize(one)));
+            back.add(InFlightSerializerTest.read(InFlightSerializerTest.write(one)));
         }
         return back;
     }

@@ -108,6 +108,7 @@ public final class GenerateJob {
                 options.model().speculation(),
                 options.output().metricsInterval(),
                 options.checkpoints().interval(),
+                options.checkpoints().inFlight(),
                 options.engine().recentIds(),
                 options.model().allowChange(),
                 options.limits().promptBytes(),

@@ -1,5 +1,6 @@
 package dev.freshet.job;
 
+import dev.freshet.engine.CheckpointPolicy;
 import dev.freshet.kernel.WeightFormat;
 import dev.freshet.request.ConfigError;
 import dev.freshet.request.RequestLimits;
@@ -161,8 +162,14 @@ public record JobOptions(
      * @param timeout after which a checkpoint is given up
      * @param directory URI or path, or null to keep them in memory
      * @param resume checkpoint to start from: latest, none, or its path
+     * @param inFlight what they carry of texts in the making besides tokens
      */
-    public record Checkpoints(Duration interval, Duration timeout, @Nullable String directory, String resume) {}
+    public record Checkpoints(
+            Duration interval,
+            Duration timeout,
+            @Nullable String directory,
+            String resume,
+            CheckpointPolicy inFlight) {}
 
     public JobOptions {
         kafka = Map.copyOf(kafka);
@@ -290,7 +297,8 @@ public record JobOptions(
                 s.duration("checkpoint.interval", Duration.ofSeconds(10), Duration.ofMillis(100)),
                 s.duration("checkpoint.timeout", Duration.ofMinutes(1), SECOND),
                 s.text("checkpoint.directory"),
-                s.text("checkpoint.resume", "latest"));
+                s.text("checkpoint.resume", "latest"),
+                s.choice("checkpoint.inflight", CheckpointPolicy.STATE, CheckpointPolicy.class));
     }
 
     /** Returns the values of a file with others put over them; a later value wins. */
