@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -32,6 +33,9 @@ class TidyTest {
     /** Homes and workplaces of single machines; split, so that this file passes its own test. */
     private static final Pattern MACHINE_PATH =
             Pattern.compile("(?<![\\w./-])/(" + "root|" + "work|" + "home/[a-z]\\w*|" + "Users/[a-zA-Z]\\w*)/\\w");
+
+    private static final Pattern SECTION = Pattern.compile("(?m)^##+ (\\d+(?:\\.\\d+)?)\\.? ");
+    private static final Pattern CITATION = Pattern.compile("docs/maths\\.md \\W{1,2}(\\d+(?:\\.\\d+)?)");
 
     private static List<Path> files() {
         List<Path> files = new ArrayList<>();
@@ -109,6 +113,29 @@ class TidyTest {
             }
         }
         assertThat(bad).isEmpty();
+    }
+
+    @Test
+    void everyCitedSectionOfTheMathematicsExists() {
+        Set<String> sections = new TreeSet<>();
+        Matcher heading = SECTION.matcher(read(ROOT.resolve("docs/maths.md")));
+        while (heading.find()) {
+            sections.add(heading.group(1));
+        }
+        List<String> bad = new ArrayList<>();
+        int cited = 0;
+        for (Path file : files()) {
+            // The sign is read as two Latin-1 characters.
+            Matcher found = CITATION.matcher(text(file) ? read(file) : "");
+            while (found.find()) {
+                cited++;
+                if (!sections.contains(found.group(1))) {
+                    bad.add(ROOT.relativize(file) + ": " + found.group(1));
+                }
+            }
+        }
+        assertThat(bad).isEmpty();
+        assertThat(cited).isGreaterThan(10);
     }
 
     @Test

@@ -20,9 +20,12 @@ final class Drafting {
     /** Draft sizes that AUTO chooses from, in nodes. */
     private static final int[] SIZES = {1, 4, 8, 16, 64};
 
+    /** The same for chains, which are shorter. */
+    private static final int[] CHAIN_SIZES = {1, 4, 8, 16};
+
     private final Model model;
     private final @Nullable MedusaDrafter medusa;
-    private final DraftBudget budget = new DraftBudget(SIZES);
+    private final DraftBudget budget;
     private final boolean measured;
     private final int[] guesses = new int[LOOKUP_GUESSES];
     private float[] hidden = new float[0];
@@ -32,6 +35,7 @@ final class Drafting {
         this.model = model;
         this.measured = measured;
         medusa = model.medusaTree().isEmpty() ? null : new MedusaDrafter(model, SIZES);
+        budget = new DraftBudget(medusa == null ? CHAIN_SIZES : SIZES);
     }
 
     /**
@@ -52,7 +56,9 @@ final class Drafting {
         for (int i = 0; i < out.length; i++) {
             Sequence s = decoding.get(i);
             out[i] = DraftTree.single(s.tokens[s.length - 1]);
-            int limit = Math.min(left, s.speculation == SpeculationMode.AUTO ? auto - 1 : SIZES[SIZES.length - 1] - 1);
+            // Every sequence may take its share of what those before it have left over.
+            int share = left / (out.length - i);
+            int limit = Math.min(share, s.speculation == SpeculationMode.AUTO ? auto - 1 : SIZES[SIZES.length - 1] - 1);
             int depth = maxDepth(s);
             if (s.speculation == SpeculationMode.OFF || limit < 1 || depth < 1) {
                 continue;
@@ -65,7 +71,10 @@ final class Drafting {
                     left -= shape.sizeWithin(depth) - 1;
                 }
             } else if (s.speculation == SpeculationMode.LOOKUP || s.speculation == SpeculationMode.AUTO) {
-                int count = s.lookup().propose(guesses, Math.min(Math.min(depth, limit), LOOKUP_GUESSES));
+                int most = Math.min(Math.min(depth, limit), LOOKUP_GUESSES);
+                // In LOOKUP the caller has decided; AUTO decides by what this sequence's guesses have been worth.
+                int wanted = measured && s.speculation == SpeculationMode.AUTO ? s.pace.next(most) : most;
+                int count = wanted < 1 ? 0 : s.lookup().propose(guesses, wanted);
                 out[i] = DraftTree.chain(s.tokens[s.length - 1], guesses, count);
                 left -= count;
             }
@@ -111,6 +120,13 @@ final class Drafting {
         int context =
                 model.contextLength() == Integer.MAX_VALUE ? Integer.MAX_VALUE : model.contextLength() - 1 - position;
         return Math.min(inGroup, Math.min(wanted, context));
+    }
+
+    /** Learns how many guesses of a sequence's draft were right. */
+    void accepted(Sequence s, int guesses, int right) {
+        if (medusa == null) {
+            s.pace.learn(guesses, right);
+        }
     }
 
     /** Learns from a step without prefill that all of these sequences decoded in. */

@@ -291,6 +291,7 @@ public final class Engine {
             drafted[0]++;
             drafted[1] += tree.size() - 1;
             drafted[2] += rows - 1;
+            drafting.accepted(s, tree.size() - 1, rows - 1);
         }
         if (s.finish == null) {
             keepHidden(s, planned.logitRow + path[rows - 1]);

@@ -5,6 +5,7 @@ import dev.freshet.request.SamplingParams;
 import dev.freshet.request.SpeculationMode;
 import dev.freshet.sampling.Logprobs;
 import dev.freshet.sampling.TokenHistory;
+import dev.freshet.speculative.LookupPace;
 import dev.freshet.speculative.PromptLookupDrafter;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -52,6 +53,7 @@ final class Sequence {
     SequenceState restored;
 
     private @Nullable PromptLookupDrafter lookup;
+    final LookupPace pace = new LookupPace();
 
     int drafts;
     int draftTokens;

@@ -16,6 +16,11 @@ public final class DraftBudget {
     private static final double TRIAL_SHARE = 0.01;
     private static final double MARGIN = 1.03;
     private static final double HOPELESS = 0.8;
+
+    /** Steps after which a size that is far from paying is given up while sizes are tried for the first time. */
+    private static final int GLANCE = 2;
+
+    private static final double FAR_FROM_PAYING = 0.25;
     private static final double KEEP = 1 - 1.0 / 64;
 
     private final int[] sizes;
@@ -86,7 +91,9 @@ public final class DraftBudget {
                     loss += stepNanos - stepTokens / rate(used);
                 }
             }
-            if (--left > 0) {
+            left--;
+            boolean glanced = !warm && left <= WARMUP - GLANCE;
+            if (left > 0 && !(glanced && rate(current) < FAR_FROM_PAYING * rate(best()))) {
                 return;
             }
             if (!warm) {

@@ -22,7 +22,10 @@ final class LeakTest {
     @ValueSource(
             strings = {
                 "softmax",
+                "flash_local",
                 "flash_local+",
+                "transnormer_diag",
+                "yoso_local",
                 "flash_global+",
                 "linformer+",
                 "performer+",

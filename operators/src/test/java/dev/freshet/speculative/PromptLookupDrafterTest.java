@@ -62,6 +62,23 @@ final class PromptLookupDrafterTest {
         }
     }
 
+    @Test
+    void forgetsWhatLiesFarBackAndFindsWhatIsNear() {
+        PromptLookupDrafter drafter = of(-1, -2, -3, -4);
+        int length = 200_000;
+        for (int i = 0; i < length; i++) {
+            drafter.add(i);
+        }
+        for (int token : new int[] {-1, -2, -3}) {
+            drafter.add(token);
+        }
+        assertThat(propose(drafter, 1)).isEmpty();
+        for (int token : new int[] {length - 9_002, length - 9_001, length - 9_000}) {
+            drafter.add(token);
+        }
+        assertThat(propose(drafter, 2)).containsExactly(length - 8_999, length - 8_998);
+    }
+
     private static List<Integer> search(List<Integer> tokens, int limit) {
         int length = tokens.size();
         for (int n = Math.min(3, length); n >= 2; n--) {
