@@ -34,6 +34,7 @@ public final class Engine {
     private final int[] path;
     private final List<Planned> plan = new ArrayList<>();
     private final List<StepResult.Finished> refused = new ArrayList<>();
+    private @Nullable StepObserver observer;
     private long arrivals;
 
     /** One segment of the step at hand: a chunk of known tokens, or a draft whose root is the last known token. */
@@ -53,6 +54,16 @@ public final class Engine {
         for (int i = 0; i < path.length; i++) {
             path[i] = i;
         }
+    }
+
+    /** Has an observer see every step. */
+    public void observe(StepObserver stepObserver) {
+        observer = stepObserver;
+    }
+
+    /** Runs a sequence of the engine with no other beside it until so many of its tokens are committed. */
+    public void isolate(String id, int untilPosition) {
+        scheduler.isolate(id, untilPosition);
     }
 
     /** Whether {@link #submit} would accept another sequence. */
@@ -99,35 +110,13 @@ public final class Engine {
         if (scheduler.contains(sequence.id)) {
             throw new IllegalStateException("Cannot submit: the id is taken by a sequence in the engine");
         }
-        sequence.error = obstacle(sequence);
+        sequence.error = sequence.obstacle(model.vocabSize(), model.contextLength());
         if (sequence.error != null) {
             sequence.finish = FinishReason.ERROR;
             refused.add(sequence.finished());
         } else {
             scheduler.enqueue(sequence);
         }
-    }
-
-    private @Nullable RequestError obstacle(Sequence sequence) {
-        if (sequence.promptLength == 0) {
-            return new RequestError(ErrorCode.EMPTY_PROMPT, "prompt", "The prompt has no tokens. Send at least one.");
-        }
-        if (sequence.length >= model.contextLength()) {
-            return new RequestError(
-                    ErrorCode.PROMPT_TOO_LONG,
-                    "prompt",
-                    "The prompt has " + sequence.length + " tokens, expected fewer than the context length "
-                            + model.contextLength() + ". Shorten it.");
-        }
-        for (int i = 0; i < sequence.length; i++) {
-            if (sequence.tokens[i] < 0 || sequence.tokens[i] >= model.vocabSize()) {
-                return new RequestError(
-                        ErrorCode.INVALID_PARAM,
-                        "prompt_token_ids",
-                        "Token id " + sequence.tokens[i] + " expected in [0, " + model.vocabSize() + ").");
-            }
-        }
-        return null;
     }
 
     /** Removes a sequence; returns what it generated so far with reason ABORT and no error set, or null when the id is unknown. */
@@ -183,6 +172,11 @@ public final class Engine {
         if (plan.isEmpty()) {
             return new StepResult(admitted, List.of(), finished, new StepResult.Stats(0, 0, 0, 0, 0, 0));
         }
+        if (observer != null) {
+            observer.begin(plan.stream()
+                    .map(p -> new StepObserver.Running(p.sequence.id, p.sequence.committed, p.rows))
+                    .toList());
+        }
         model.forward(batch);
         int[] drafted = new int[3];
         List<StepResult.Accepted> accepted = new ArrayList<>();
@@ -214,6 +208,9 @@ public final class Engine {
             finished.add(s.finished());
             model.release(s.slot, s.committed);
         }
+        if (observer != null) {
+            observer.end();
+        }
         int decoding = plan.size();
         scheduler.remove(ended);
         if (prompt == 0) {
@@ -236,7 +233,7 @@ public final class Engine {
         batch.clear();
         List<Sequence> decoding = new ArrayList<>();
         List<Sequence> prefill = new ArrayList<>();
-        for (Sequence s : scheduler.running()) {
+        for (Sequence s : scheduler.batch()) {
             (s.decoding() ? decoding : prefill).add(s);
         }
         int reserved = prefill.isEmpty() ? 0 : Math.min(config.prefillTokens(), model.maxRows() - decoding.size());

@@ -46,6 +46,23 @@ final class Scheduler {
         return running;
     }
 
+    /** Sequences of the next step: all with a slot, or the first one that must run alone. */
+    List<Sequence> batch() {
+        for (Sequence sequence : running) {
+            if (sequence.committed < sequence.aloneUntil) {
+                return List.of(sequence);
+            }
+        }
+        return running;
+    }
+
+    void isolate(String id, int untilPosition) {
+        Sequence sequence = byId.get(id);
+        if (sequence != null) {
+            sequence.aloneUntil = untilPosition;
+        }
+    }
+
     boolean isIdle() {
         return byId.isEmpty();
     }

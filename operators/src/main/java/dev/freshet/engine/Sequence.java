@@ -1,5 +1,6 @@
 package dev.freshet.engine;
 
+import dev.freshet.request.ErrorCode;
 import dev.freshet.request.RequestError;
 import dev.freshet.request.SamplingParams;
 import dev.freshet.request.SpeculationMode;
@@ -41,6 +42,10 @@ final class Sequence {
     int length;
     final int promptLength;
     int committed;
+
+    /** Tokens to be committed before the sequence shares a step with others. */
+    int aloneUntil;
+
     int slot = NO_SLOT;
 
     /** Final hidden state of the last committed token, present while a Medusa model decodes the sequence. */
@@ -142,6 +147,30 @@ final class Sequence {
         } else if (outputLength() >= params.maxTokens() || length >= contextLength) {
             finish = FinishReason.LENGTH;
         }
+    }
+
+    /** Why the sequence can never run, or null. */
+    @Nullable
+    RequestError obstacle(int vocabSize, int contextLength) {
+        if (promptLength == 0) {
+            return new RequestError(ErrorCode.EMPTY_PROMPT, "prompt", "The prompt has no tokens. Send at least one.");
+        }
+        if (length >= contextLength) {
+            return new RequestError(
+                    ErrorCode.PROMPT_TOO_LONG,
+                    "prompt",
+                    "The prompt has " + length + " tokens, expected fewer than the context length " + contextLength
+                            + ". Shorten it.");
+        }
+        for (int i = 0; i < length; i++) {
+            if (tokens[i] < 0 || tokens[i] >= vocabSize) {
+                return new RequestError(
+                        ErrorCode.INVALID_PARAM,
+                        "prompt_token_ids",
+                        "Token id " + tokens[i] + " expected in [0, " + vocabSize + ").");
+            }
+        }
+        return null;
     }
 
     /** The drafter over this sequence's own tokens, built on first use. */

@@ -37,7 +37,14 @@ final class Admission {
 
     /** The request cannot be served. */
     record Refused(String id, String key, boolean chat, boolean stream, long arrivedMillis, RequestError error)
-            implements Result {}
+            implements Result {
+
+        /** The refusal of a request that could have run. */
+        static Refused of(Flight flight, RequestError error) {
+            Ticket t = flight.ticket;
+            return new Refused(t.id(), t.key(), t.chat(), t.stream(), t.arrivedMillis(), error);
+        }
+    }
 
     /**
      * Creates an admission.

@@ -4,6 +4,7 @@ import dev.freshet.engine.FinishReason;
 import dev.freshet.engine.SequenceStats;
 import dev.freshet.engine.StepResult;
 import dev.freshet.engine.StopMatch;
+import dev.freshet.request.ErrorCode;
 import dev.freshet.request.RequestError;
 import dev.freshet.sampling.Logprobs;
 import dev.freshet.schema.Completion;
@@ -32,16 +33,21 @@ public final class Answers {
     /** The completion of a request that never ran. */
     Outbound refusal(Admission.Refused refused, Origin origin) {
         Completion c = signed(refused.id(), refused.chat(), refused.arrivedMillis(), origin);
-        c.setFinishReason(name(FinishReason.ERROR));
+        c.setFinishReason(name(reason(refused)));
         c.setError(failure(refused.error()));
         return new Outbound.Completed(c, refused.key(), origin);
+    }
+
+    /** A request that was cancelled before it came is no mistake. */
+    private static FinishReason reason(Admission.Refused refused) {
+        return refused.error().code() == ErrorCode.CANCELLED ? FinishReason.ABORT : FinishReason.ERROR;
     }
 
     /** The only chunk of a request that never ran, so that a reader of chunks does not wait for more. */
     KeyedChunk refusalChunk(Admission.Refused refused) {
         TokenChunk chunk = new TokenChunk();
         chunk.setId(refused.id());
-        chunk.setFinishReason(name(FinishReason.ERROR));
+        chunk.setFinishReason(name(reason(refused)));
         chunk.setModel(served.name());
         chunk.setChat(refused.chat());
         chunk.setCreated(refused.arrivedMillis() / 1000);

@@ -1,5 +1,6 @@
 package dev.freshet.operator;
 
+import dev.freshet.request.ErrorCode;
 import dev.freshet.schema.DeadLetter;
 import dev.freshet.schema.RecordHeader;
 import dev.freshet.wire.DeadLetterHeaders;
@@ -70,6 +71,21 @@ public final class DeadLetters {
         letter.setFirstSeen(firstSeenMillis);
         DeadLetterHeaders.fit(letter, LARGEST);
         return letter;
+    }
+
+    /** The dead letter of a request whose id another one has. */
+    static DeadLetter conflict(Inbound.Prompt prompt, String id, long firstSeenMillis) {
+        Reason reason = new Reason(
+                "admit",
+                ErrorCode.DUPLICATE_ID_CONFLICT.name(),
+                "id",
+                "Cannot serve the request: expected a new id, got that of another request. Give each request an id"
+                        + " of its own.",
+                false,
+                id,
+                null,
+                null);
+        return of(prompt.origin(), prompt.value(), reason, firstSeenMillis);
     }
 
     private static @Nullable ByteBuffer wrap(byte @Nullable [] bytes) {

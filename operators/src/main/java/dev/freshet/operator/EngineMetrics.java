@@ -158,9 +158,12 @@ final class EngineMetrics {
 
     /** Counts a request that was refused before it ran. */
     void refused(@Nullable ErrorCode code) {
-        count(FinishReason.ERROR).inc();
+        count(code == ErrorCode.CANCELLED ? FinishReason.ABORT : FinishReason.ERROR)
+                .inc();
         if (code == ErrorCode.DEADLINE_EXCEEDED) {
             deadlineExceeded.inc();
+        } else if (code == ErrorCode.CANCELLED) {
+            cancelled.inc();
         }
     }
 

@@ -2,6 +2,7 @@ package dev.freshet.operator;
 
 import dev.freshet.request.ConfigError;
 import dev.freshet.schema.Metric;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -49,9 +50,12 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
 
     private transient @Nullable ServedModel served;
     private transient @Nullable Serving serving;
+    private transient @Nullable BlackBox blackBox;
     private transient @Nullable RecentIds recentIds;
     private transient @Nullable ListState<InFlight> inFlightState;
     private transient @Nullable ListState<byte[]> recentIdsState;
+    private transient @Nullable ListState<byte[]> cancelledIdsState;
+    private final transient CancelledIds cancelledIds = new CancelledIds();
     private transient List<InFlight> restored = List.of();
     private transient boolean stepping;
     private transient boolean holdsSnapshot;
@@ -77,6 +81,8 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
         // After a change of parallelism a repetition may reach another subtask, so that each gets all ids.
         ListState<byte[]> ids =
                 store.getUnionListState(new ListStateDescriptor<>("recent-ids", BytePrimitiveArraySerializer.INSTANCE));
+        ListState<byte[]> cancels = store.getUnionListState(
+                new ListStateDescriptor<>("cancelled-ids", BytePrimitiveArraySerializer.INSTANCE));
         RecentIds recent = new RecentIds(options.recentIds());
         if (context.isRestored()) {
             restored = new ArrayList<>(versionOne(store));
@@ -84,9 +90,13 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
             for (byte[] bytes : ids.get()) {
                 recent.addAll(bytes);
             }
+            for (byte[] bytes : cancels.get()) {
+                cancelledIds.addAll(bytes);
+            }
         }
         inFlightState = sequences;
         recentIdsState = ids;
+        cancelledIdsState = cancels;
         recentIds = recent;
     }
 
@@ -111,8 +121,16 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
         try {
             ServedModel model = loader.load(options.slots());
             served = model;
+            blackBox = openBlackBox();
             serving = new Serving(
-                    options, model, Objects.requireNonNull(recentIds), getMetricGroup(), clock, new Emitter(model));
+                    options,
+                    model,
+                    Objects.requireNonNull(recentIds),
+                    cancelledIds,
+                    blackBox,
+                    getMetricGroup(),
+                    clock,
+                    new Emitter(model));
             serving.resume(restored);
         } catch (ConfigError e) {
             // Neither a model that cannot be served nor a wrong checkpoint gets better by trying again.
@@ -124,6 +142,17 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
             wake();
         }
         getProcessingTimeService().registerTimer(nextTick(), this::tick);
+    }
+
+    private @Nullable BlackBox openBlackBox() {
+        if (options.blackBox() == null) {
+            return null;
+        }
+        return BlackBox.open(
+                Path.of(options.blackBox()),
+                options.job(),
+                getRuntimeContext().getTaskInfo().getIndexOfThisSubtask(),
+                options.slots());
     }
 
     @Override
@@ -207,6 +236,7 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
         holdsSnapshot = true;
         Objects.requireNonNull(recentIdsState)
                 .update(List.of(Objects.requireNonNull(recentIds).toBytes()));
+        Objects.requireNonNull(cancelledIdsState).update(List.of(cancelledIds.toBytes()));
     }
 
     @Override
@@ -224,6 +254,9 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
 
     @Override
     public void close() throws Exception {
+        if (blackBox != null) {
+            blackBox.close();
+        }
         if (served != null) {
             served.close();
         }

@@ -2,6 +2,8 @@ package dev.freshet.operator;
 
 import dev.freshet.engine.SequenceSnapshot;
 import dev.freshet.engine.SequenceState;
+import dev.freshet.engine.SequenceStats;
+import java.util.List;
 
 /**
  * An admitted request in a checkpoint: what it asked for and how far its text has come. Immutable.
@@ -24,5 +26,22 @@ record InFlight(
     /** The same with the model's state. */
     InFlight withState(SequenceState state) {
         return new InFlight(model, ticket, sequence.withState(state), chunks, queuedMillis, firstTokenMillis);
+    }
+
+    /** The same request without anything that a model made of it. */
+    InFlight begunAgain() {
+        SequenceSnapshot s = sequence;
+        SequenceSnapshot fresh = new SequenceSnapshot(
+                s.id(),
+                s.prompt(),
+                new int[0],
+                s.params(),
+                s.speculation(),
+                s.priority(),
+                List.of(),
+                new SequenceStats(s.prompt().length, 0, 0, 0, 0, s.stats().resumed(), 0),
+                0,
+                null);
+        return new InFlight("", ticket, fresh, chunks, queuedMillis, Flight.NEVER);
     }
 }

@@ -3,7 +3,7 @@ package dev.freshet.operator;
 import dev.freshet.schema.DeadLetter;
 
 /** What the source makes of one record: decoding never throws, so what is no prompt travels as a rejection. Immutable. */
-public sealed interface Inbound permits Inbound.Prompt, Inbound.Rejected {
+public sealed interface Inbound permits Inbound.Prompt, Inbound.Rejected, Inbound.Cancel {
 
     /**
      * A record that is a request, not yet validated.
@@ -20,4 +20,11 @@ public sealed interface Inbound permits Inbound.Prompt, Inbound.Rejected {
      * @param letter the original record with the reason
      */
     record Rejected(DeadLetter letter) implements Inbound {}
+
+    /**
+     * A wish that a request ends with what it has so far.
+     *
+     * @param id id of the request
+     */
+    record Cancel(String id) implements Inbound {}
 }

@@ -12,6 +12,9 @@ import org.jspecify.annotations.Nullable;
 public final class InboundSerializer extends RecordSerializer<Inbound> {
 
     private static final long serialVersionUID = 1L;
+    private static final int PROMPT = 0;
+    private static final int REJECTED = 1;
+    private static final int CANCEL = 2;
 
     private transient EnvelopeBytes.@Nullable Avro<Prompt> prompts;
     private transient EnvelopeBytes.@Nullable Avro<DeadLetter> letters;
@@ -19,23 +22,33 @@ public final class InboundSerializer extends RecordSerializer<Inbound> {
     @Override
     void write(Inbound record, ByteWriter out) {
         if (record instanceof Inbound.Prompt prompt) {
-            out.flag(true);
+            out.int32(PROMPT);
             prompts().write(prompt.request(), out);
             out.bytes(prompt.value());
             EnvelopeBytes.write(prompt.origin(), out);
+        } else if (record instanceof Inbound.Rejected rejected) {
+            out.int32(REJECTED);
+            letters().write(rejected.letter(), out);
         } else {
-            out.flag(false);
-            letters().write(((Inbound.Rejected) record).letter(), out);
+            out.int32(CANCEL).text(((Inbound.Cancel) record).id());
         }
     }
 
     @Override
     Inbound read(ByteReader in) throws IOException {
-        if (in.flag()) {
-            Prompt request = prompts().read(in);
-            return new Inbound.Prompt(request, in.presentBytes(), EnvelopeBytes.readOrigin(in));
+        int kind = in.int32();
+        switch (kind) {
+            case PROMPT:
+                Prompt request = prompts().read(in);
+                return new Inbound.Prompt(request, in.presentBytes(), EnvelopeBytes.readOrigin(in));
+            case REJECTED:
+                return new Inbound.Rejected(letters().read(in));
+            case CANCEL:
+                return new Inbound.Cancel(in.presentText());
+            default:
+                throw new IOException("Cannot read a record between operators: expected a kind from 0 to 2, got " + kind
+                        + ". Restore an older checkpoint.");
         }
-        return new Inbound.Rejected(letters().read(in));
     }
 
     private EnvelopeBytes.Avro<Prompt> prompts() {

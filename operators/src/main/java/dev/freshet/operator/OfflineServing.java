@@ -54,11 +54,19 @@ public final class OfflineServing implements Serving.Outputs {
                 defaults.promptTokens(),
                 defaults.maxTokens(),
                 defaults.emptyPrompt(),
+                null,
                 names);
         this.source = source;
         this.slots = slots;
         serving = new Serving(
-                options, served, new RecentIds(0), new UnregisteredMetricsGroup(), SystemClock.getInstance(), this);
+                options,
+                served,
+                new RecentIds(0),
+                new CancelledIds(),
+                null,
+                new UnregisteredMetricsGroup(),
+                SystemClock.getInstance(),
+                this);
         answers = new Answers(served);
     }
 

@@ -7,6 +7,7 @@ import java.io.Serializable;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a job tells its generate operator. Serializable, so that the job graph carries it. Immutable.
@@ -25,6 +26,7 @@ import java.util.Set;
  * @param promptTokens most tokens of a prompt
  * @param maxTokens most generated tokens
  * @param emptyPrompt whether an empty prompt is served
+ * @param blackBox directory in which the requests of a dying process are named, see {@link BlackBox}, or null for none
  * @param aliases names of the model that requests may use beside its own; the name {@code *} stands for all
  */
 public record OperatorOptions(
@@ -42,6 +44,7 @@ public record OperatorOptions(
         int promptTokens,
         int maxTokens,
         boolean emptyPrompt,
+        @Nullable String blackBox,
         Set<String> aliases)
         implements Serializable {
 
@@ -65,20 +68,26 @@ public record OperatorOptions(
                 RequestLimits.defaults().promptTokens(),
                 RequestLimits.defaults().maxTokens(),
                 false,
+                null,
                 Set.of());
     }
 
     /** Returns a copy that allows another model to go on with sequences of a checkpoint, or not. */
     public OperatorOptions withModelChange(boolean allowed) {
-        return with(inFlight, allowed);
+        return with(inFlight, allowed, blackBox);
     }
 
     /** Returns a copy with another policy for the sequences in flight. */
     public OperatorOptions withInFlight(CheckpointPolicy policy) {
-        return with(policy, allowModelChange);
+        return with(policy, allowModelChange, blackBox);
     }
 
-    private OperatorOptions with(CheckpointPolicy policy, boolean modelChange) {
+    /** Returns a copy with a black box in a directory, or without. */
+    public OperatorOptions withBlackBox(@Nullable String directory) {
+        return with(inFlight, allowModelChange, directory);
+    }
+
+    private OperatorOptions with(CheckpointPolicy policy, boolean modelChange, @Nullable String box) {
         return new OperatorOptions(
                 job,
                 slots,
@@ -94,6 +103,7 @@ public record OperatorOptions(
                 promptTokens,
                 maxTokens,
                 emptyPrompt,
+                box,
                 aliases);
     }
 

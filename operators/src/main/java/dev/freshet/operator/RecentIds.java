@@ -50,6 +50,11 @@ final class RecentIds {
         return Verdict.NEW;
     }
 
+    /** Whether a request of this id came and is remembered. */
+    boolean knows(String id) {
+        return contents.containsKey(hash(id.getBytes(StandardCharsets.UTF_8)));
+    }
+
     int size() {
         return contents.size();
     }

@@ -3,7 +3,6 @@ package dev.freshet.operator;
 import dev.freshet.engine.Engine;
 import dev.freshet.engine.EngineConfig;
 import dev.freshet.engine.SequenceSnapshot;
-import dev.freshet.engine.SequenceStats;
 import dev.freshet.engine.StepResult;
 import dev.freshet.request.ConfigError;
 import dev.freshet.request.ErrorCode;
@@ -39,6 +38,8 @@ final class Serving {
     private final Admission admission;
     private final Answers answers;
     private final RecentIds recentIds;
+    private final CancelledIds cancelled;
+    private final Quarantine quarantine;
     private final Map<String, Flight> flights = new HashMap<>();
     private long lastBarrierNanos;
     private long nextDeadlineNanos = Long.MAX_VALUE;
@@ -60,12 +61,15 @@ final class Serving {
             OperatorOptions options,
             ServedModel served,
             RecentIds recentIds,
+            CancelledIds cancelled,
+            @Nullable BlackBox blackBox,
             MetricGroup group,
             Clock clock,
             Outputs out) {
         this.options = options;
         this.served = served;
         this.recentIds = recentIds;
+        this.cancelled = cancelled;
         this.clock = clock;
         this.out = out;
         engine = new Engine(
@@ -75,6 +79,7 @@ final class Serving {
                         options.prefillTokens(),
                         served.endTokens(),
                         clock::relativeTimeNanos));
+        quarantine = new Quarantine(blackBox, engine);
         metrics = new EngineMetrics(engine, options.slots(), served.backend(), group);
         admission = new Admission(
                 new RequestValidator(options.limits()),
@@ -101,10 +106,15 @@ final class Serving {
                                 + ", got some of " + one.model()
                                 + ". Start with that model, or allow the change and let them begin again.");
             }
-            InFlight usable = sameModel ? one : fromPrompt(one);
+            InFlight usable = sameModel ? one : one.begunAgain();
             Flight flight = admission.resume(usable);
+            if (quarantine.holds(usable.sequence().id())) {
+                giveUp(flight, null);
+                continue;
+            }
             flights.put(usable.sequence().id(), flight);
             int again = engine.restore(usable.sequence(), flight.text);
+            quarantine.admit(usable.sequence().id());
             nextDeadlineNanos = Math.min(nextDeadlineNanos, flight.deadlineNanos);
             metrics.resumed();
             metrics.recomputed(again);
@@ -112,22 +122,6 @@ final class Serving {
         if (!restored.isEmpty()) {
             firstArrivalNanos = clock.relativeTimeNanos();
         }
-    }
-
-    private static InFlight fromPrompt(InFlight one) {
-        SequenceSnapshot s = one.sequence();
-        SequenceSnapshot fresh = new SequenceSnapshot(
-                s.id(),
-                s.prompt(),
-                new int[0],
-                s.params(),
-                s.speculation(),
-                s.priority(),
-                List.of(),
-                new SequenceStats(s.prompt().length, 0, 0, 0, 0, s.stats().resumed(), 0),
-                0,
-                null);
-        return new InFlight("", one.ticket(), fresh, one.chunks(), one.queuedMillis(), Flight.NEVER);
     }
 
     /**
@@ -140,21 +134,70 @@ final class Serving {
             deadLetter(rejected.letter());
             return null;
         }
+        if (inbound instanceof Inbound.Cancel cancel) {
+            cancel(cancel.id());
+            return null;
+        }
         Inbound.Prompt prompt = (Inbound.Prompt) inbound;
         if (repeated(prompt)) {
             return null;
         }
         Admission.Result result = admission.admit(prompt.request(), prompt.origin());
         if (result instanceof Admission.Admitted admitted) {
-            return admitted;
+            if (quarantine.holds(admitted.sequence().id())) {
+                giveUp(admitted.flight(), prompt.value());
+                return null;
+            }
+            if (!cancelled.take(admitted.flight().ticket.id())) {
+                return admitted;
+            }
+            result = Admission.Refused.of(
+                    admitted.flight(), cancellation(admitted.flight().ticket.id(), 0));
         }
-        Admission.Refused refused = (Admission.Refused) result;
+        refuse((Admission.Refused) result, prompt.origin());
+        return null;
+    }
+
+    private void giveUp(Flight flight, byte @Nullable [] value) {
+        if (flight.ticket.stream()) {
+            out.chunk(answers.refusalChunk(Admission.Refused.of(flight, Quarantine.error())));
+        }
+        deadLetter(Quarantine.letter(flight.ticket, value));
+    }
+
+    private void refuse(Admission.Refused refused, Origin origin) {
         metrics.refused(refused.error().code());
         if (refused.stream()) {
             out.chunk(answers.refusalChunk(refused));
         }
-        out.outcome(answers.refusal(refused, prompt.origin()));
-        return null;
+        out.outcome(answers.refusal(refused, origin));
+    }
+
+    /** Ends a request wherever it is: in a slot, in the queue, or, when it has not come yet, as soon as it comes. */
+    private void cancel(String id) {
+        List<String> found = new ArrayList<>();
+        flights.forEach((position, flight) -> {
+            if (flight.ticket.id().equals(id)) {
+                found.add(position);
+            }
+        });
+        if (found.isEmpty() && !recentIds.knows(id)) {
+            cancelled.add(id);
+        }
+        for (String position : found) {
+            StepResult.Finished ended = engine.cancel(position);
+            if (ended != null) {
+                complete(ended, cancellation(id, ended.tokens().length), clock.relativeTimeNanos());
+            }
+        }
+    }
+
+    private static RequestError cancellation(String id, int tokens) {
+        return new RequestError(
+                ErrorCode.CANCELLED,
+                null,
+                "Cannot finish request " + id + ": expected its end, got a cancellation after " + tokens
+                        + " tokens. Send it again under another id if the text is wanted after all.");
     }
 
     /** Whether the record is a known request sent again, which then has had its answer or will get it. */
@@ -173,17 +216,7 @@ final class Serving {
                 metrics.duplicate();
                 return true;
             default:
-                DeadLetters.Reason reason = new DeadLetters.Reason(
-                        "admit",
-                        ErrorCode.DUPLICATE_ID_CONFLICT.name(),
-                        "id",
-                        "Cannot serve the request: expected a new id, got that of another request. Give each request an id"
-                                + " of its own.",
-                        false,
-                        id,
-                        null,
-                        null);
-                deadLetter(DeadLetters.of(prompt.origin(), prompt.value(), reason, clock.absoluteTimeMillis()));
+                deadLetter(DeadLetters.conflict(prompt, id, clock.absoluteTimeMillis()));
                 return true;
         }
     }
@@ -219,6 +252,7 @@ final class Serving {
         flights.put(admitted.sequence().id(), flight);
         nextDeadlineNanos = Math.min(nextDeadlineNanos, flight.deadlineNanos);
         engine.submit(admitted.sequence());
+        quarantine.admit(admitted.sequence().id());
     }
 
     /** Whether nothing is in flight. */
@@ -284,6 +318,7 @@ final class Serving {
 
     private void complete(StepResult.Finished finished, @Nullable RequestError error, long now) {
         Flight flight = Objects.requireNonNull(flights.remove(finished.id()));
+        quarantine.ended(finished.id());
         String taken = flight.ticket.stream() ? flight.text.take() : "";
         String text = flight.text.finish();
         if (flight.ticket.stream()) {

@@ -5,6 +5,7 @@ import dev.freshet.kernel.Segments;
 import dev.freshet.model.Batch;
 import dev.freshet.model.Model;
 import java.util.List;
+import java.util.function.IntConsumer;
 
 /**
  * A model whose state is a hash of all tokens so far and whose next token is a function of that hash: a token that is lost,
@@ -23,6 +24,7 @@ public final class HashChainModel implements Model {
     private Segments last = new Segments(1, 1);
     private int[] lastTokens = new int[0];
     private Runnable beforeForward = () -> {};
+    private IntConsumer onToken = token -> {};
 
     /** Creates a model with so many slots. */
     public HashChainModel(int vocabSize, int contextLength, int slots) {
@@ -39,6 +41,11 @@ public final class HashChainModel implements Model {
     /** Runs something before each forward pass, for example a delay. */
     public void beforeForward(Runnable action) {
         beforeForward = action;
+    }
+
+    /** Sees each token that is run, for example to die of one. */
+    public void onToken(IntConsumer action) {
+        onToken = action;
     }
 
     private static long mix(long hash, int token) {
@@ -104,6 +111,9 @@ public final class HashChainModel implements Model {
         beforeForward.run();
         last = batch.segments();
         lastTokens = batch.tokens();
+        for (int i = 0; i < batch.rows(); i++) {
+            onToken.accept(lastTokens[i]);
+        }
         hashes = new long[batch.rows()];
         for (int s = 0; s < last.count(); s++) {
             int slot = last.slot(s);

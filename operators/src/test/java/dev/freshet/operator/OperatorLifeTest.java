@@ -11,9 +11,11 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.util.clock.ManualClock;
 import org.junit.jupiter.api.Nested;
@@ -51,6 +53,7 @@ class OperatorLifeTest {
         private final List<Outbound> committed = new ArrayList<>();
         private final List<Outbound> open = new ArrayList<>();
         private final List<KeyedChunk> chunks = new ArrayList<>();
+        private final Set<String> cancels = new HashSet<>();
         private OperatorBench bench;
         private List<OperatorSubtaskState> checkpoint = List.of();
         private int checkpointedNext;
@@ -59,6 +62,7 @@ class OperatorLifeTest {
         int failures;
         int rescales;
         int resumed;
+        int cancelled;
 
         Life(long seed) throws Exception {
             random = new Dice(seed);
@@ -94,6 +98,14 @@ class OperatorLifeTest {
             byte[] value = prompt.toString().getBytes(StandardCharsets.UTF_8);
             next++;
             bench.feed(subtask(prompt), new Inbound.Prompt(prompt, value, origin));
+        }
+
+        /** A record of the control topic, which every subtask gets; it may be ahead of its request. */
+        private void cancel(String id) throws Exception {
+            cancels.add(id);
+            for (int i = 0; i < bench.parallelism(); i++) {
+                bench.feed(i, new Inbound.Cancel(id));
+            }
         }
 
         private void collect() {
@@ -138,6 +150,8 @@ class OperatorLifeTest {
                 } else if (dice < 37) {
                     restart(random.below(2) == 0 ? bench.parallelism() : 1 + random.below(4));
                 } else if (dice < 38) {
+                    cancel("r" + random.below(log.size()));
+                } else if (dice < 39) {
                     // A savepoint, and another parallelism from it.
                     checkpoint(true);
                     restart(1 + random.below(4));
@@ -164,6 +178,13 @@ class OperatorLifeTest {
             for (Prompt prompt : asked.values()) {
                 Completion c = Objects.requireNonNull(byId.get(prompt.getId()));
                 String expected = expected(prompt);
+                if (c.getError() != null) {
+                    assertThat(c.getError().getCode()).isEqualTo("CANCELLED");
+                    assertThat(cancels).contains(c.getId());
+                    assertThat(expected).startsWith(c.getText());
+                    cancelled++;
+                    continue;
+                }
                 assertThat(c.getText()).isEqualTo(expected);
                 if (options.inFlight() == CheckpointPolicy.STATE) {
                     assertThat(c.getMetrics().getRecomputedTokens()).isZero();
@@ -199,7 +220,7 @@ class OperatorLifeTest {
 
     /** Lives many seeds; a failure names its seed. */
     private static int[] live(long first, int count) throws Exception {
-        int[] sums = new int[3];
+        int[] sums = new int[4];
         for (long seed = first; seed < first + count; seed++) {
             try (Life life = new Life(seed)) {
                 life.run();
@@ -207,6 +228,7 @@ class OperatorLifeTest {
                 sums[0] += life.failures;
                 sums[1] += life.rescales;
                 sums[2] += life.resumed;
+                sums[3] += life.cancelled;
             } catch (Exception | AssertionError e) {
                 throw new AssertionError("The life of seed " + seed + " went wrong: " + e.getMessage(), e);
             }
@@ -221,6 +243,7 @@ class OperatorLifeTest {
         assertThat(sums[0]).isGreaterThan(500);
         assertThat(sums[1]).isGreaterThan(150);
         assertThat(sums[2]).isGreaterThan(1500);
+        assertThat(sums[3]).isGreaterThan(100);
     }
 
     @Test

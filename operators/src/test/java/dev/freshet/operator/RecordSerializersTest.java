@@ -54,6 +54,7 @@ class RecordSerializersTest {
         DeadLetter letter = letter();
         assertThat(((Inbound.Rejected) roundTrip(RecordTypes.INBOUND, new Inbound.Rejected(letter))).letter())
                 .isEqualTo(letter);
+        assertThat(roundTrip(RecordTypes.INBOUND, new Inbound.Cancel("r ✓"))).isEqualTo(new Inbound.Cancel("r ✓"));
     }
 
     @Test

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Set;
 import org.apache.flink.metrics.groups.UnregisteredMetricsGroup;
 import org.apache.flink.util.clock.ManualClock;
+import org.jspecify.annotations.Nullable;
 
 /** A {@link Serving} over the hash-chain model, with its outputs in lists. */
 final class ServingBench implements Serving.Outputs {
@@ -22,6 +23,8 @@ final class ServingBench implements Serving.Outputs {
     final List<KeyedChunk> chunks = new ArrayList<>();
     final List<Metric> metrics = new ArrayList<>();
     final Serving serving;
+    final CancelledIds cancelled = new CancelledIds();
+    final HashChainModel chain;
     private long offset;
 
     ServingBench(int slots) {
@@ -29,16 +32,22 @@ final class ServingBench implements Serving.Outputs {
     }
 
     ServingBench(OperatorOptions options, String fingerprint) {
+        this(options, fingerprint, null);
+    }
+
+    ServingBench(OperatorOptions options, String fingerprint, @Nullable BlackBox blackBox) {
+        chain = new HashChainModel(LetterTexts.VOCABULARY, 200, options.slots());
         ServedModel model = new ServedModel(
-                new HashChainModel(LetterTexts.VOCABULARY, 200, options.slots()),
-                new LetterTexts(),
-                Set.of(LetterTexts.END),
-                MODEL,
-                fingerprint,
-                "fake",
-                () -> {});
+                chain, new LetterTexts(), Set.of(LetterTexts.END), MODEL, fingerprint, "fake", () -> {});
         serving = new Serving(
-                options, model, new RecentIds(options.recentIds()), new UnregisteredMetricsGroup(), clock, this);
+                options,
+                model,
+                new RecentIds(options.recentIds()),
+                cancelled,
+                blackBox,
+                new UnregisteredMetricsGroup(),
+                clock,
+                this);
     }
 
     static OperatorOptions options(int slots) {
@@ -76,6 +85,10 @@ final class ServingBench implements Serving.Outputs {
         if (admitted != null) {
             serving.submit(admitted);
         }
+    }
+
+    void cancel(String id) {
+        serving.arrive(new Inbound.Cancel(id));
     }
 
     void step() {

@@ -36,6 +36,10 @@ public final class FlinkSettings {
         s.put("execution.checkpointing.num-retained", "3");
         s.put("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION");
         s.put("state.backend.type", "hashmap");
+        if (options.input().control() != null && options.delivery().exactlyOnce()) {
+            // Prompts wait in network buffers then; a barrier must not wait behind minutes of generation.
+            s.put("execution.checkpointing.unaligned.enabled", "true");
+        }
         String directory = checkpoints.directory();
         if (directory != null) {
             s.put("execution.checkpointing.storage", "filesystem");

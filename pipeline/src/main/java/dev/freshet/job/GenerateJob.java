@@ -21,6 +21,8 @@ import org.apache.flink.connector.kafka.sink.KafkaSinkBuilder;
 import org.apache.flink.connector.kafka.source.KafkaSource;
 import org.apache.flink.connector.kafka.source.KafkaSourceBuilder;
 import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer;
+import org.apache.flink.connector.kafka.source.reader.deserializer.KafkaRecordDeserializationSchema;
+import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.kafka.clients.consumer.OffsetResetStrategy;
@@ -76,11 +78,8 @@ public final class GenerateJob {
 
     /** Adds the job to an environment. */
     public static void define(StreamExecutionEnvironment env, JobOptions options, ModelLoader model) {
-        SingleOutputStreamOperator<Inbound> prompts = env.fromSource(
-                        source(options), WatermarkStrategy.noWatermarks(), "prompts", RecordTypes.INBOUND)
-                .uid("prompts");
-        SingleOutputStreamOperator<Outbound> outcomes = prompts.transform(
-                        "generate", RecordTypes.OUTBOUND, new GenerateOperatorFactory(operator(options), model))
+        SingleOutputStreamOperator<Outbound> outcomes = requests(env, options)
+                .transform("generate", RecordTypes.OUTBOUND, new GenerateOperatorFactory(operator(options), model))
                 .uid(OPERATOR_UID);
         outcomes.sinkTo(outcomeSink(options)).uid("completions").name("completions");
         JobOptions.Target chunks = options.output().chunks();
@@ -99,6 +98,31 @@ public final class GenerateJob {
         }
     }
 
+    /**
+     * Prompts, chained to the operator that serves them; with a control topic spread over the subtasks by request, since its records
+     * go to all of them.
+     */
+    private static DataStream<Inbound> requests(StreamExecutionEnvironment env, JobOptions options) {
+        JobOptions.Input input = options.input();
+        SingleOutputStreamOperator<Inbound> prompts = env.fromSource(
+                        source(options, input.topic(), new PromptDeserializer(input.format())),
+                        WatermarkStrategy.noWatermarks(),
+                        "prompts",
+                        RecordTypes.INBOUND)
+                .uid("prompts");
+        if (input.control() == null) {
+            return prompts;
+        }
+        SingleOutputStreamOperator<Inbound> control = env.fromSource(
+                        source(options, input.control(), new ControlDeserializer()),
+                        WatermarkStrategy.noWatermarks(),
+                        "control",
+                        RecordTypes.INBOUND)
+                .uid("control")
+                .setParallelism(1);
+        return prompts.keyBy(new RequestKey()).union(control.broadcast());
+    }
+
     private static OperatorOptions operator(JobOptions options) {
         return new OperatorOptions(
                 options.name(),
@@ -115,15 +139,17 @@ public final class GenerateJob {
                 options.limits().promptTokens(),
                 options.limits().maxTokens(),
                 false,
+                options.engine().blackBox(),
                 new HashSet<>(options.model().names()));
     }
 
-    private static KafkaSource<Inbound> source(JobOptions options) {
+    private static KafkaSource<Inbound> source(
+            JobOptions options, String topic, KafkaRecordDeserializationSchema<Inbound> records) {
         JobOptions.Input input = options.input();
         KafkaSourceBuilder<Inbound> builder = KafkaSource.<Inbound>builder()
                 .setProperties(client(options))
                 .setBootstrapServers(bootstrap(options))
-                .setTopics(input.topic())
+                .setTopics(topic)
                 .setGroupId(input.group())
                 .setClientIdPrefix(options.name())
                 .setStartingOffsets(
@@ -132,7 +158,7 @@ public final class GenerateJob {
                             case EARLIEST -> OffsetsInitializer.earliest();
                             case LATEST -> OffsetsInitializer.latest();
                         })
-                .setDeserializer(new PromptDeserializer(input.format()));
+                .setDeserializer(records);
         if (!options.kafka().containsKey("isolation.level")) {
             builder.setProperty("isolation.level", "read_committed");
         }

@@ -77,8 +77,9 @@ public record JobOptions(
      * @param queue requests that wait for a slot
      * @param prefillTokens prompt tokens run in one step
      * @param recentIds ids remembered to recognise duplicates
+     * @param blackBox local directory in which the requests of a dying process are named, or null for none
      */
-    public record EngineOptions(int slots, int queue, int prefillTokens, int recentIds) {}
+    public record EngineOptions(int slots, int queue, int prefillTokens, int recentIds, @Nullable String blackBox) {}
 
     /**
      * What one request may ask for; see {@link RequestLimits}.
@@ -97,8 +98,10 @@ public record JobOptions(
      * @param group consumer group under which progress is shown
      * @param start where a first start reads: committed, earliest or latest
      * @param bounded whether the job ends at what the topic holds when it starts
+     * @param control topic with cancellations, or null when requests cannot be cancelled
      */
-    public record Input(String topic, WireFormat format, String group, Start start, boolean bounded) {}
+    public record Input(
+            String topic, WireFormat format, String group, Start start, boolean bounded, @Nullable String control) {}
 
     /** Where a job without a checkpoint starts to read. */
     public enum Start {
@@ -226,7 +229,8 @@ public record JobOptions(
                 slots,
                 s.whole("engine.queue", 4 * slots, 1, 4 * 65_536),
                 s.whole("engine.prefill-tokens", 256, 1, 65_536),
-                s.whole("engine.recent-ids", 16_384, 0, 1 << 20));
+                s.whole("engine.recent-ids", 16_384, 0, 1 << 20),
+                s.text("engine.black-box"));
     }
 
     private static Limits limits(Settings s) {
@@ -243,7 +247,8 @@ public record JobOptions(
                 format(s, "input.format", s.flag("input.strict", false)),
                 s.text("input.group", name),
                 s.choice("input.start", Start.COMMITTED, Start.class),
-                s.flag("input.bounded", false));
+                s.flag("input.bounded", false),
+                s.text("control.topic"));
     }
 
     private static Output output(Settings s) {

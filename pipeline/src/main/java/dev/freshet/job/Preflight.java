@@ -201,6 +201,9 @@ public final class Preflight {
         JobOptions.Output output = options.output();
         List<String> topics = new ArrayList<>();
         topics.add(options.input().topic());
+        if (options.input().control() != null) {
+            topics.add(options.input().control());
+        }
         topics.add(output.completions().topic());
         topics.add(output.deadLetters());
         if (output.chunks() != null) {
