@@ -1,12 +1,12 @@
 package dev.freshet.kernel;
 
 /** Rounding of f32 weights to the stored formats. */
-final class Quantization {
+public final class Quantization {
 
     private Quantization() {}
 
     /** The upper 16 bits of the bfloat16 nearest to x, ties to even; NaN stays NaN. */
-    static int bf16(float x) {
+    public static int bf16(float x) {
         int bits = Float.floatToRawIntBits(x);
         if (Float.isNaN(x)) {
             return (bits >>> 16) | 0x40;
@@ -15,7 +15,7 @@ final class Quantization {
     }
 
     /** Scale of a row of int8 weights: the largest magnitude maps to 127; 1 for a row of zeros. */
-    static float scale(float[] row) {
+    public static float scale(float[] row) {
         float max = 0;
         for (float x : row) {
             max = Math.max(max, Math.abs(x));
@@ -24,12 +24,12 @@ final class Quantization {
     }
 
     /** x / scale to the nearest integer in [-127, 127]. */
-    static int int8(float x, float scale) {
+    public static int int8(float x, float scale) {
         return Math.max(-127, Math.min(127, Math.round(x / scale)));
     }
 
     /** Replaces the weights of a row by the values that the format keeps. */
-    static void round(float[] row, WeightFormat format) {
+    public static void round(float[] row, WeightFormat format) {
         switch (format) {
             case F32 -> {}
             case BF16 -> {

@@ -39,7 +39,7 @@ public abstract class AttentionGoldenContract {
         kernels.close();
     }
 
-    static Stream<Arguments> cases() {
+    protected static Stream<Arguments> cases() {
         List<Arguments> out = new ArrayList<>();
         CASES.get("cases").forEach(c -> out.add(Arguments.of(c.get("name").asText(), c)));
         return out.stream();

@@ -13,7 +13,11 @@ import dev.freshet.model.DecoderOptions;
 import dev.freshet.model.ModelDirectory;
 import dev.freshet.request.SamplingParams;
 import dev.freshet.request.SpeculationMode;
+import java.io.IOException;
+import java.io.InputStream;
 import java.net.URISyntaxException;
+import java.net.URL;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -37,11 +41,25 @@ public abstract class GoldenModelContract {
         return out.stream();
     }
 
+    /** The model's folder; a copy of it where the golden data comes in a jar, as it does for other modules. */
     static Path directory(String model) {
         try {
-            return Path.of(Objects.requireNonNull(GoldenModelContract.class.getResource("/golden/" + model))
-                    .toURI());
-        } catch (URISyntaxException e) {
+            URL config =
+                    Objects.requireNonNull(GoldenModelContract.class.getResource("/golden/" + model + "/config.json"));
+            if (config.getProtocol().equals("file")) {
+                return Path.of(config.toURI()).resolveSibling(".").normalize();
+            }
+            Path copy = Files.createTempDirectory("golden");
+            copy.toFile().deleteOnExit();
+            for (String name : List.of("config.json", "model.safetensors")) {
+                Path file = copy.resolve(name);
+                file.toFile().deleteOnExit();
+                try (InputStream in = new URL(config, name).openStream()) {
+                    Files.copy(in, file);
+                }
+            }
+            return copy;
+        } catch (IOException | URISyntaxException e) {
             throw new IllegalStateException(e);
         }
     }
