@@ -60,6 +60,9 @@ final class Dense {
         for (; j <= n - 2 * LANES; j += 2 * LANES) {
             tile4x2(a, aAt, aStride, b, bAt + j, bStride, c, cAt + j, cStride, k, add);
         }
+        for (; j <= n - LANES; j += LANES) {
+            tile4x1(a, aAt, aStride, b, bAt + j, bStride, c, cAt + j, cStride, k, add);
+        }
         for (int r = 0; j < n && r < 4; r++) {
             rowFrom(j, a, aAt + r * aStride, b, bAt, bStride, c, cAt + r * cStride, k, n, add);
         }
@@ -118,6 +121,41 @@ final class Dense {
         s31.intoArray(c, c3 + LANES);
     }
 
+    private static void tile4x1(
+            float[] a,
+            int aAt,
+            int aStride,
+            float[] b,
+            int bAt,
+            int bStride,
+            float[] c,
+            int cAt,
+            int cStride,
+            int k,
+            boolean add) {
+        int a1 = aAt + aStride;
+        int a2 = a1 + aStride;
+        int a3 = a2 + aStride;
+        int c1 = cAt + cStride;
+        int c2 = c1 + cStride;
+        int c3 = c2 + cStride;
+        FloatVector s0 = start(c, cAt, add);
+        FloatVector s1 = start(c, c1, add);
+        FloatVector s2 = start(c, c2, add);
+        FloatVector s3 = start(c, c3, add);
+        for (int p = 0; p < k; p++) {
+            FloatVector v = FloatVector.fromArray(FLOATS, b, bAt + p * bStride);
+            s0 = FloatVector.broadcast(FLOATS, a[aAt + p]).fma(v, s0);
+            s1 = FloatVector.broadcast(FLOATS, a[a1 + p]).fma(v, s1);
+            s2 = FloatVector.broadcast(FLOATS, a[a2 + p]).fma(v, s2);
+            s3 = FloatVector.broadcast(FLOATS, a[a3 + p]).fma(v, s3);
+        }
+        s0.intoArray(c, cAt);
+        s1.intoArray(c, c1);
+        s2.intoArray(c, c2);
+        s3.intoArray(c, c3);
+    }
+
     private static FloatVector start(float[] c, int at, boolean add) {
         return add ? FloatVector.fromArray(FLOATS, c, at) : FloatVector.zero(FLOATS);
     }
@@ -131,11 +169,15 @@ final class Dense {
         rowFrom(j, a, aAt, b, bAt, bStride, c, cAt, k, n, add);
     }
 
-    /** One row from column j on: tiles of four vectors, single vectors, scalars. */
+    /** One row from column j on: tiles of four vectors, of two, single vectors, scalars. */
     private static void rowFrom(
             int j, float[] a, int aAt, float[] b, int bAt, int bStride, float[] c, int cAt, int k, int n, boolean add) {
         for (; j <= n - 4 * LANES; j += 4 * LANES) {
             tile1x4(a, aAt, b, bAt + j, bStride, c, cAt + j, k, add);
+        }
+        if (j <= n - 2 * LANES) {
+            tile1x2(a, aAt, b, bAt + j, bStride, c, cAt + j, k, add);
+            j += 2 * LANES;
         }
         for (; j <= n - LANES; j += LANES) {
             FloatVector s = start(c, cAt + j, add);
@@ -152,6 +194,20 @@ final class Dense {
             }
             c[cAt + j] = s;
         }
+    }
+
+    private static void tile1x2(
+            float[] a, int aAt, float[] b, int bAt, int bStride, float[] c, int cAt, int k, boolean add) {
+        FloatVector s0 = start(c, cAt, add);
+        FloatVector s1 = start(c, cAt + LANES, add);
+        for (int p = 0; p < k; p++) {
+            int at = bAt + p * bStride;
+            FloatVector x = FloatVector.broadcast(FLOATS, a[aAt + p]);
+            s0 = x.fma(FloatVector.fromArray(FLOATS, b, at), s0);
+            s1 = x.fma(FloatVector.fromArray(FLOATS, b, at + LANES), s1);
+        }
+        s0.intoArray(c, cAt);
+        s1.intoArray(c, cAt + LANES);
     }
 
     private static void tile1x4(
