@@ -1,5 +1,6 @@
 """Model directories in Hugging Face layout, as the engine reads them: config.json, model.safetensors, tokenizer.json."""
 import json
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,7 +113,8 @@ def save(model, path, dtype=torch.float32, tokenizer=None):
     path.mkdir(parents=True, exist_ok=True)
     raw = dict(model.config.raw)
     raw["torch_dtype"] = str(dtype).removeprefix("torch.")
-    (path / "config.json").write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
+    text = re.sub(r"\[[\d\s,\[\]]*\]", lambda m: re.sub(r"\s+", "", m[0]).replace(",", ", "), json.dumps(raw, indent=2))
+    (path / "config.json").write_text(text + "\n", encoding="utf-8")
     save_file({n: t.detach().to("cpu", dtype).contiguous() for n, t in tensors_of(model).items()}, path / "model.safetensors",
               metadata={"format": "pt"})
     (path / "model.safetensors").chmod(0o644)
