@@ -22,7 +22,7 @@ TREES = (3, 7, 15, 31, 63)
 
 def sample(model, prompt, seed, tokens=120):
     """One completion of the engine, as a quotation."""
-    command = [str(engine.ROOT / "freshet"), "generate", "--model", str(model), "--quiet", "--max-tokens", str(tokens), "--temperature", "0.7",
+    command = [str(engine.ROOT / "freshet"), "generate", "--model", str(model), "--quiet", "--max-tokens", str(tokens), "--temperature", "0.6",
                "--top-p", "0.9", "--seed", str(seed), prompt]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return "> **" + prompt + "**" + text.strip("\n").replace("\n\n", "\n>\n> ")
@@ -83,7 +83,7 @@ def main():
     if args.bench:
         parts += ["## Speed with and without speculation", "```\n" + args.bench.read_text(encoding="utf-8").strip() + "\n```"]
     samples = [sample(args.model, prompt, i + 1) for i, prompt in enumerate(PROMPTS)]
-    parts += ["## Ten samples", "`./freshet generate --temperature 0.7 --top-p 0.9 --max-tokens 120 --seed N PROMPT`, N = 1 to 10, none picked or changed.",
+    parts += ["## Ten samples", "`./freshet generate --temperature 0.6 --top-p 0.9 --max-tokens 120 --seed N PROMPT`, N = 1 to 10, none picked or changed.",
               "\n\n".join(samples)]
     (args.model / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
