@@ -20,9 +20,9 @@ PROMPTS = ("Once upon a time", "There was once a king who had three sons", "The 
 TREES = (3, 7, 15, 31, 63)
 
 
-def sample(model, prompt, seed, tokens=120):
+def sample(launcher, model, prompt, seed, tokens=120):
     """One completion of the engine, as a quotation."""
-    command = [str(engine.ROOT / "freshet"), "generate", "--model", str(model), "--quiet", "--max-tokens", str(tokens), "--temperature", "0.6",
+    command = [str(launcher), "generate", "--model", str(model), "--quiet", "--max-tokens", str(tokens), "--temperature", "0.6",
                "--top-p", "0.9", "--seed", str(seed), prompt]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return "> **" + prompt + "**" + text.strip("\n").replace("\n\n", "\n>\n> ")
@@ -38,7 +38,7 @@ def best_part(tree, hits, nodes):
     return sorted(tree, key=lambda c: (-value(c), len(c), c))[:nodes]
 
 
-def perplexities(model, folder, tokenizer, end, length):
+def perplexities(model, folder, tokenizer, end, length, limit):
     """Rows of the table: chapters held out of training books by rank of prose, and the book that was never seen."""
     def rows():
         for title, names in (("last chapters, simple prose", books.SIMPLE), ("last chapters, other prose", books.PLAIN + books.LONG),
@@ -46,7 +46,7 @@ def perplexities(model, folder, tokenizer, end, length):
             nats = tokens = size = 0
             for name in names:
                 text = data.Text(folder / f"{name}.heldout.txt", tokenizer, end)
-                _, mean, count = evaluate.perplexity(model, text, end, length)
+                _, mean, count = evaluate.perplexity(model, text, end, length, limit)
                 nats, tokens = nats + mean * count, tokens + count
                 size += text.bytes * count / len(text.tokens)
             yield title, tokens, nats / tokens, nats / 0.6931471805599453 / size
@@ -59,18 +59,21 @@ def main():
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--note", type=Path, required=True)
     parser.add_argument("--bench", type=Path)
+    parser.add_argument("--launcher", type=Path, default=engine.ROOT / "freshet")
     parser.add_argument("--length", type=int, default=512)
+    parser.add_argument("--limit", type=int, default=8, help="windows of each book")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = directory.load(args.model).eval()
     tokenizer = Tokenizer.from_file(str(args.model / "tokenizer.json"))
     end = tokenizer.token_to_id(books.END)
     parts = [args.note.read_text(encoding="utf-8").strip(), "## Perplexity on held-out text",
-             f"Windows of {args.length} tokens that do not overlap, opened by the begin token; `python -m freshet_training.card`.",
-             "\n".join(["| text | tokens | perplexity | bits per byte |", "|---|---|---|---|", *perplexities(model, args.data, tokenizer, end, args.length)])]
+             f"The first {args.limit} windows of {args.length} tokens of each book's held-out text, opened by the begin token; "
+             "`python -m freshet_training.card`.",
+             "\n".join(["| text | tokens | perplexity | bits per byte |", "|---|---|---|---|", *perplexities(model, args.data, tokenizer, end, args.length, args.limit)])]
     if model.medusa_heads:
         unseen = [data.Text(args.data / f"{name}.heldout.txt", tokenizer, end) for name in books.SIMPLE]
-        own = torch.cat([evaluate.own_text(model, t, end, 8)[0] for t in unseen])
+        own = torch.cat([evaluate.own_text(model, t, end, 4)[0] for t in unseen])
         hits = evaluate.head_hits(model, own, 32)
         heads = [f"| {k} | {h[0]:.3f} | {h[:3].sum():.3f} | {h.sum():.3f} |" for k, h in enumerate(hits)]
         trees = [f"| {n} | {evaluate.accepted_length(model, own, 32, best_part(model.config.tree, hits, n)):.2f} |"
@@ -82,7 +85,7 @@ def main():
                   "\n".join(["| nodes | tokens a step |", "|---|---|", *trees])]
     if args.bench:
         parts += ["## Speed with and without speculation", "```\n" + args.bench.read_text(encoding="utf-8").strip() + "\n```"]
-    samples = [sample(args.model, prompt, i + 1) for i, prompt in enumerate(PROMPTS)]
+    samples = [sample(args.launcher, args.model, prompt, i + 1) for i, prompt in enumerate(PROMPTS)]
     parts += ["## Ten samples", "`./freshet generate --temperature 0.6 --top-p 0.9 --max-tokens 120 --seed N PROMPT`, N = 1 to 10, none picked or changed.",
               "\n\n".join(samples)]
     (args.model / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
