@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from . import books, data, directory, loop
 
 # Weight of a character of each rank of prose: while the rate is flat, and while it falls.
-WEIGHTS = {"simple": (3.0, 6.0), "plain": (1.0, 1.0), "long": (0.7, 0.2)}
+WEIGHTS = {"simple": (3.0, 2.5), "plain": (1.0, 1.0), "long": (0.7, 0.5)}
 
 
 def rank(name):
