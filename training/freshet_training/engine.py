@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from . import attention, directory, generate
 
 ROOT = Path(__file__).resolve().parents[2]
-NEAR = 2e-3
+NEAR = 3e-4
 
 
 def greedy_ids(model, prompt, count, launcher=ROOT / "freshet", options=()):

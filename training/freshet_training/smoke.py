@@ -79,9 +79,12 @@ def main():
         grown.config.raw["medusa"]["tree"] = tree
         directory.save(grown, folder / "model", torch.bfloat16, tokenizer=folder / "tokens")
 
-        prompt = batches(999)[0][0, :24].tolist()
-        compared, agree = engine.compare(folder / "model", prompt, 60)
-        expect("the engine repeats the greedy text", agree == compared and compared >= 8, f"{agree} of {compared} ids")
+        # Several texts, because each is compared only up to its first near tie.
+        prompts = [row[:24].tolist() for row in batches(999)[0][:5]]
+        pairs = [engine.compare(folder / "model", prompt, 60) for prompt in prompts]
+        compared, agree = (sum(column) for column in zip(*pairs))
+        expect("the engine repeats the greedy texts", agree == compared and compared >= 60, f"{agree} of {compared} clear ids in {len(pairs)} texts")
+        prompt = prompts[0]
         plain, drafted = (engine.greedy_ids(folder / "model", prompt, 60, options=("--speculative", mode)) for mode in ("off", "tree"))
         expect("drafts change nothing", plain == drafted, f"{len(plain)} ids, tree of {len(tree)} nodes, {expected:.2f} tokens a step expected")
     print(f"smoke test passed in {time.time() - began:.0f} s")
