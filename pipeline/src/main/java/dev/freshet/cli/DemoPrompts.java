@@ -91,7 +91,7 @@ final class DemoPrompts {
             }
             case 2 -> {
                 kind = "stop-string";
-                request.setTemperature(0.0).setStop(List.of(". ", "\n"));
+                request.setTemperature(0.0).setStop(List.of(". ", "! ", "? "));
             }
             case 3 -> {
                 kind = "top-k";

@@ -158,9 +158,9 @@ final class RunCommand implements Callable<Integer> {
 
     private void tell(LocalJob.Phase phase) {
         switch (phase) {
-            case RUNNING -> note("running; Ctrl-C stops it");
-            case RESTARTING -> note("a task failed, going back to the last checkpoint; the log says why");
-            case FINISHED -> note("came to the end of its input");
+            case RUNNING -> note("is running; Ctrl-C stops it");
+            case RESTARTING -> note("lost a task and goes back to its last checkpoint; the log says why");
+            case FINISHED -> note("has come to the end of its input");
             case STOPPED -> note("was stopped from outside");
             case STARTING, FAILED -> {}
         }
@@ -172,16 +172,16 @@ final class RunCommand implements Callable<Integer> {
 
     private int stop(JobOptions options, LocalJob job) {
         if (options.checkpoints().directory() == null) {
-            note("ends without a checkpoint.directory, what was in flight begins again with the next start");
+            note("is stopped without a checkpoint.directory, what was in flight begins again with the next start");
             return 0;
         }
         try {
-            note("stopped, the next start goes on from " + job.stop());
+            note("is stopped, the next start goes on from " + job.stop());
             return 0;
         } catch (Exception e) {
             Logger log = LoggerFactory.getLogger(RunCommand.class);
             log.warn("No savepoint", e);
-            note("ends without a savepoint (" + Causes.sentence(e)
+            note("is stopped without a savepoint (" + Causes.sentence(e)
                     + "), the next start goes on from the last checkpoint");
             return Freshet.FAILED;
         }

@@ -22,6 +22,8 @@ import org.jspecify.annotations.Nullable;
 public final class LocalJob implements AutoCloseable {
 
     private static final int HIGHEST_PORT = 65_535;
+    private static final long LOOK_MILLIS = 100;
+    private static final int LOOKS = 300;
 
     private final LocalCluster cluster;
     private final JobID job;
@@ -30,9 +32,9 @@ public final class LocalJob implements AutoCloseable {
 
     /** Where the job stands. */
     public enum Phase {
-        /** Its tasks are being placed. */
+        /** Its tasks are being placed, or restore their state and load their model. */
         STARTING,
-        /** Its tasks run, or load their model. */
+        /** Its tasks work. */
         RUNNING,
         /** A task failed, and the job goes back to its last checkpoint. */
         RESTARTING,
@@ -120,7 +122,7 @@ public final class LocalJob implements AutoCloseable {
     public Phase phase() throws InterruptedException, ExecutionException {
         return switch (cluster.status(job)) {
             case INITIALIZING, CREATED, RECONCILING -> Phase.STARTING;
-            case RUNNING -> Phase.RUNNING;
+            case RUNNING -> cluster.allTasksRun(job) ? Phase.RUNNING : Phase.STARTING;
             case FAILING, RESTARTING -> Phase.RESTARTING;
             case FINISHED -> Phase.FINISHED;
             case CANCELLING, CANCELED, SUSPENDED -> Phase.STOPPED;
@@ -143,11 +145,15 @@ public final class LocalJob implements AutoCloseable {
     }
 
     /**
-     * Stops the job at once with a savepoint beside its checkpoints; what is in flight goes on with the next start.
+     * Stops the job with a savepoint beside its checkpoints; what is in flight goes on with the next start. A job that has just
+     * begun is let begin first, for Flink makes no savepoint of tasks that do not work yet.
      *
      * @return path of the savepoint
      */
     public String stop() throws InterruptedException, ExecutionException, TimeoutException {
+        for (int i = 0; i < LOOKS && (phase() == Phase.STARTING || phase() == Phase.RESTARTING); i++) {
+            Thread.sleep(LOOK_MILLIS);
+        }
         return cluster.stopWithSavepoint(job, savepoints);
     }
 

@@ -111,7 +111,7 @@ class StreamITCase {
                     return;
                 }
                 before = now;
-                Thread.sleep(2);
+                Thread.sleep(20);
             }
         }
     }
