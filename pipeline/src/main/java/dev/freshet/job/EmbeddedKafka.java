@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
+import java.util.Map;
 import java.util.Properties;
 import java.util.stream.Stream;
 import kafka.server.BrokerServer;
@@ -30,12 +31,12 @@ public final class EmbeddedKafka implements AutoCloseable {
     private static final String LISTENER = "PLAINTEXT";
 
     private final KafkaRaftServer server;
-    private final String bootstrapServers;
+    private final int port;
     private final Path directory;
 
-    private EmbeddedKafka(KafkaRaftServer server, String bootstrapServers, Path directory) {
+    private EmbeddedKafka(KafkaRaftServer server, int port, Path directory) {
         this.server = server;
-        this.bootstrapServers = bootstrapServers;
+        this.port = port;
         this.directory = directory;
     }
 
@@ -46,12 +47,19 @@ public final class EmbeddedKafka implements AutoCloseable {
      * @throws IOException when the directory cannot be written
      */
     public static EmbeddedKafka start(Path parent) throws IOException {
+        return start(parent, Map.of());
+    }
+
+    /** Starts a broker with some of its properties replaced. */
+    static EmbeddedKafka start(Path parent, Map<String, String> replaced) throws IOException {
         Path directory = Files.createTempDirectory(parent, "kafka-");
         try {
-            format(directory);
-            KafkaRaftServer server = new KafkaRaftServer(KafkaConfig.fromProps(properties(directory)), Time.SYSTEM);
+            format(directory, 0);
+            Properties properties = properties(directory, 0, 0);
+            properties.putAll(replaced);
+            KafkaRaftServer server = new KafkaRaftServer(KafkaConfig.fromProps(properties), Time.SYSTEM);
             server.startup();
-            return new EmbeddedKafka(server, "127.0.0.1:" + boundPort(server), directory);
+            return new EmbeddedKafka(server, boundPort(server), directory);
         } catch (Exception e) {
             delete(directory);
             throw new IOException("Cannot start the embedded Kafka broker in " + directory + ": " + e, e);
@@ -60,7 +68,12 @@ public final class EmbeddedKafka implements AutoCloseable {
 
     /** Address for clients. */
     public String bootstrapServers() {
-        return bootstrapServers;
+        return "127.0.0.1:" + port;
+    }
+
+    /** Port on which the broker itself listens. */
+    int port() {
+        return port;
     }
 
     /** Stops the broker and deletes its records. */
@@ -71,7 +84,8 @@ public final class EmbeddedKafka implements AutoCloseable {
         delete(directory);
     }
 
-    private static void format(Path directory) throws Exception {
+    /** Prepares an empty directory for a broker whose controller listens on a port. */
+    static void format(Path directory, int controllerPort) throws Exception {
         new Formatter()
                 .setPrintStream(new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8))
                 .setClusterId(Uuid.randomUuid().toString())
@@ -80,20 +94,21 @@ public final class EmbeddedKafka implements AutoCloseable {
                 .setMetadataLogDirectory(directory.toString())
                 .addDirectory(directory.toString())
                 .setHasDynamicQuorum(true)
-                .setInitialControllers(DynamicVoters.parse("1@127.0.0.1:0:" + Uuid.randomUuid()))
+                .setInitialControllers(DynamicVoters.parse("1@127.0.0.1:" + controllerPort + ":" + Uuid.randomUuid()))
                 .run();
     }
 
-    private static Properties properties(Path directory) {
+    /** The properties of such a broker; port 0 lets the operating system choose. */
+    static Properties properties(Path directory, int port, int controllerPort) {
         Properties p = new Properties();
         p.put("process.roles", "broker,controller");
         p.put("node.id", "1");
-        p.put("listeners", LISTENER + "://127.0.0.1:0,CONTROLLER://127.0.0.1:0");
+        p.put("listeners", LISTENER + "://127.0.0.1:" + port + ",CONTROLLER://127.0.0.1:" + controllerPort);
         p.put("listener.security.protocol.map", LISTENER + ":PLAINTEXT,CONTROLLER:PLAINTEXT");
         p.put("controller.listener.names", "CONTROLLER");
         p.put("inter.broker.listener.name", LISTENER);
         // The broker insists on an address here, but the only controller is itself and is found without it.
-        p.put("controller.quorum.bootstrap.servers", "127.0.0.1:9093");
+        p.put("controller.quorum.bootstrap.servers", "127.0.0.1:" + (controllerPort == 0 ? 9093 : controllerPort));
         p.put("log.dirs", directory.toString());
         // A record with an old timestamp would otherwise be deleted half a minute after the start.
         p.put("log.retention.ms", "-1");

@@ -75,6 +75,14 @@ public final class FlinkSettings {
 
     /** Settings of a cluster inside this process: loopback only, small memory, nothing to upload to. */
     public static Configuration forLocalCluster(Configuration job, int dashboardPort, Path workDirectory) {
+        Map<String, String> s =
+                new LinkedHashMap<>(forCluster(dashboardPort, workDirectory).toMap());
+        s.putAll(job.toMap());
+        return Configuration.fromMap(s);
+    }
+
+    /** Settings of a cluster on this machine alone: nobody else can reach it, and nobody can submit or change a job in the browser. */
+    static Configuration forCluster(int dashboardPort, Path workDirectory) {
         Map<String, String> s = new LinkedHashMap<>();
         s.put("rest.address", "localhost");
         s.put("rest.bind-address", "localhost");
@@ -92,11 +100,13 @@ public final class FlinkSettings {
         s.put("heartbeat.interval", "2 s");
         s.put("heartbeat.timeout", "10 s");
         s.put("taskmanager.jvm-exit-on-oom", "true");
+        // A subtask that went on while another starts again would hold a transaction open that the other must see
+        // decided.
+        s.put("jobmanager.execution.failover-strategy", "full");
         s.put("taskmanager.memory.managed.size", "16 mb");
         s.put("taskmanager.memory.network.min", "16 mb");
         s.put("taskmanager.memory.network.max", "16 mb");
         s.put("metrics.fetcher.update-interval", "1000");
-        s.putAll(job.toMap());
         return Configuration.fromMap(s);
     }
 

@@ -14,10 +14,12 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Properties;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
+import org.apache.flink.api.connector.sink2.Sink;
 import org.apache.flink.connector.base.DeliveryGuarantee;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
 import org.apache.flink.connector.kafka.sink.KafkaSink;
 import org.apache.flink.connector.kafka.sink.KafkaSinkBuilder;
+import org.apache.flink.connector.kafka.sink.TransactionNamingStrategy;
 import org.apache.flink.connector.kafka.source.KafkaSource;
 import org.apache.flink.connector.kafka.source.KafkaSourceBuilder;
 import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer;
@@ -78,10 +80,15 @@ public final class GenerateJob {
 
     /** Adds the job to an environment. */
     public static void define(StreamExecutionEnvironment env, JobOptions options, ModelLoader model) {
+        define(env, options, model, outcomeSink(options));
+    }
+
+    static void define(
+            StreamExecutionEnvironment env, JobOptions options, ModelLoader model, Sink<Outbound> outcomeSink) {
         SingleOutputStreamOperator<Outbound> outcomes = requests(env, options)
                 .transform("generate", RecordTypes.OUTBOUND, new GenerateOperatorFactory(operator(options), model))
                 .uid(OPERATOR_UID);
-        outcomes.sinkTo(outcomeSink(options)).uid("completions").name("completions");
+        outcomes.sinkTo(outcomeSink).uid("completions").name("completions");
         JobOptions.Target chunks = options.output().chunks();
         if (chunks != null) {
             outcomes.getSideOutput(RecordTypes.CHUNKS)
@@ -165,20 +172,36 @@ public final class GenerateJob {
         return (input.bounded() ? builder.setBounded(OffsetsInitializer.latest()) : builder).build();
     }
 
-    private static KafkaSink<Outbound> outcomeSink(JobOptions options) {
-        KafkaSinkBuilder<Outbound> builder = KafkaSink.<Outbound>builder()
-                .setKafkaProducerConfig(client(options))
-                .setBootstrapServers(bootstrap(options))
-                .setRecordSerializer(new OutcomeRecords(options, version()));
+    private static Sink<Outbound> outcomeSink(JobOptions options) {
+        OutcomeRecords records = new OutcomeRecords(options, version());
+        KafkaSinkBuilder<Outbound> builder = outcomes(options, records);
         if (!options.delivery().exactlyOnce()) {
             return builder.setDeliveryGuarantee(DeliveryGuarantee.AT_LEAST_ONCE).build();
         }
+        return new OutcomeSink(
+                transactional(builder, options),
+                Transactions.prefix(options.name()),
+                options.kafka(),
+                records.topics(),
+                options.output().deadLetters());
+    }
+
+    /** The stock exactly-once sink. */
+    static KafkaSink<Outbound> transactional(KafkaSinkBuilder<Outbound> builder, JobOptions options) {
         return builder.setDeliveryGuarantee(DeliveryGuarantee.EXACTLY_ONCE)
-                .setTransactionalIdPrefix("freshet-" + options.name())
+                .setTransactionalIdPrefix(Transactions.prefix(options.name()))
+                .setTransactionNamingStrategy(TransactionNamingStrategy.POOLING)
                 .setProperty(
                         "transaction.timeout.ms",
                         String.valueOf(options.delivery().transactionTimeout().toMillis()))
                 .build();
+    }
+
+    static KafkaSinkBuilder<Outbound> outcomes(JobOptions options, OutcomeRecords records) {
+        return KafkaSink.<Outbound>builder()
+                .setKafkaProducerConfig(client(options))
+                .setBootstrapServers(bootstrap(options))
+                .setRecordSerializer(records);
     }
 
     private static <T> KafkaSink<T> sideSink(JobOptions options, KafkaRecordSerializationSchema<T> records) {

@@ -39,20 +39,6 @@ final class OutcomeLedger {
         DEAD_LETTER
     }
 
-    /**
-     * Where an outcome's input lies.
-     *
-     * @param topic topic
-     * @param partition partition
-     * @param offset offset
-     */
-    record Position(String topic, int partition, long offset) {
-        @Override
-        public String toString() {
-            return topic + "-" + partition + "-" + offset;
-        }
-    }
-
     /** An input, as hashes of its id and of its bytes. */
     private record Request(long id, long content) {
         long twin() {
@@ -82,7 +68,7 @@ final class OutcomeLedger {
     }
 
     /** Enters an outcome that is at {@code place}. */
-    void outcome(Kind kind, Position source, String place) {
+    void outcome(Kind kind, OutcomePosition source, String place) {
         if (!source.topic().equals(inputTopic)) {
             otherSources++;
             return;
@@ -150,7 +136,7 @@ final class OutcomeLedger {
                 if (answeredTwins.contains(request.getValue().twin())) {
                     duplicates++;
                 } else {
-                    missing.add(new Position(inputTopic, partition.getKey(), request.getKey()).toString());
+                    missing.add(new OutcomePosition(inputTopic, partition.getKey(), request.getKey()).toString());
                 }
             }
         }
@@ -163,7 +149,7 @@ final class OutcomeLedger {
                 if (offset < first) {
                     expired++;
                 } else if (!known.contains(offset)) {
-                    unknown.add(new Position(inputTopic, partition.getKey(), offset).toString());
+                    unknown.add(new OutcomePosition(inputTopic, partition.getKey(), offset).toString());
                 }
             }
         }

@@ -15,8 +15,15 @@ import dev.freshet.wire.RecordType;
 import java.nio.ByteBuffer;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
+import java.util.SortedSet;
+import java.util.TreeSet;
 import org.apache.flink.api.common.serialization.SerializationSchema;
+import org.apache.flink.connector.kafka.lineage.DefaultKafkaDatasetFacet;
+import org.apache.flink.connector.kafka.lineage.DefaultKafkaDatasetIdentifier;
+import org.apache.flink.connector.kafka.lineage.KafkaDatasetFacet;
+import org.apache.flink.connector.kafka.lineage.KafkaDatasetFacetProvider;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.jspecify.annotations.Nullable;
@@ -25,7 +32,7 @@ import org.jspecify.annotations.Nullable;
  * Writes outcomes: completions to their topic or to an allowed reply topic, dead letters as the records they were. One serializer,
  * so that both are in one transaction. Confined to the task thread once opened.
  */
-final class OutcomeRecords implements KafkaRecordSerializationSchema<Outbound> {
+final class OutcomeRecords implements KafkaRecordSerializationSchema<Outbound>, KafkaDatasetFacetProvider {
 
     private static final long serialVersionUID = 1L;
 
@@ -53,6 +60,20 @@ final class OutcomeRecords implements KafkaRecordSerializationSchema<Outbound> {
                 Set.of());
         this.job = options.name();
         this.version = version;
+    }
+
+    /** Every topic that an outcome can go to. */
+    List<String> topics() {
+        SortedSet<String> topics = new TreeSet<>(replyTopics);
+        topics.add(completions.topic());
+        topics.add(deadLetters);
+        return List.copyOf(topics);
+    }
+
+    /** Tells the sink where open transactions of a dead run may lie. */
+    @Override
+    public Optional<KafkaDatasetFacet> getKafkaDatasetFacet() {
+        return Optional.of(new DefaultKafkaDatasetFacet(DefaultKafkaDatasetIdentifier.ofTopics(topics())));
     }
 
     @Override

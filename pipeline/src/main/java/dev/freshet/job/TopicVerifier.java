@@ -8,7 +8,6 @@ import dev.freshet.wire.DeadLetterHeaders;
 import dev.freshet.wire.Decoded;
 import dev.freshet.wire.Header;
 import dev.freshet.wire.InboundHeaders;
-import dev.freshet.wire.OutputHeaders;
 import dev.freshet.wire.RecordChecksum;
 import dev.freshet.wire.RecordDecoder;
 import dev.freshet.wire.RecordType;
@@ -28,7 +27,6 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Checks from the topics alone whether every input of a job has exactly one outcome. It reads what is committed, up to where each
@@ -134,6 +132,8 @@ public final class TopicVerifier {
     private void read(
             KafkaConsumer<byte[], byte[]> consumer, Range range, Consumer<ConsumerRecord<byte[], byte[]>> take) {
         consumer.assign(range.end().keySet());
+        // What was paused at the end of one look stays so for the next.
+        consumer.resume(consumer.paused());
         range.first().forEach(consumer::seek);
         long position = -1;
         long lastProgress = clock.relativeTimeMillis();
@@ -175,12 +175,11 @@ public final class TopicVerifier {
             return;
         }
         Completion completion = value.value();
-        List<Header> headers = headers(record);
+        List<Header> headers = OutcomePosition.headers(record);
         if (!RecordChecksum.matches(headers, record.topic(), completion.getId(), payload)) {
             ledger.corrupt(place, Header.last(headers, RecordChecksum.NAME) == null ? "no checksum" : "wrong checksum");
         }
-        OutcomeLedger.Position source = source(
-                headers, OutputHeaders.SOURCE_TOPIC, OutputHeaders.SOURCE_PARTITION, OutputHeaders.SOURCE_OFFSET);
+        OutcomePosition source = OutcomePosition.ofAnswer(headers);
         if (source == null) {
             ledger.corrupt(place, "no source");
             return;
@@ -196,37 +195,18 @@ public final class TopicVerifier {
 
     private void letter(ConsumerRecord<byte[], byte[]> record) {
         String place = place(record);
-        List<Header> headers = headers(record);
+        List<Header> headers = OutcomePosition.headers(record);
         String id = Header.lastText(headers, DeadLetterHeaders.PREFIX + "request_id");
         byte[] payload = record.value() == null ? new byte[0] : record.value();
         if (!RecordChecksum.matches(headers, record.topic(), id == null ? "" : id, payload)) {
             ledger.corrupt(place, Header.last(headers, RecordChecksum.NAME) == null ? "no checksum" : "wrong checksum");
         }
-        OutcomeLedger.Position source = source(
-                headers,
-                DeadLetterHeaders.PREFIX + "topic",
-                DeadLetterHeaders.PREFIX + "partition",
-                DeadLetterHeaders.PREFIX + "offset");
+        OutcomePosition source = OutcomePosition.ofLetter(headers);
         if (source == null) {
             ledger.corrupt(place, "no source");
             return;
         }
         ledger.outcome(OutcomeLedger.Kind.DEAD_LETTER, source, place);
-    }
-
-    private static OutcomeLedger.@Nullable Position source(
-            List<Header> headers, String topicName, String partitionName, String offsetName) {
-        String topic = Header.lastText(headers, topicName);
-        String partition = Header.lastText(headers, partitionName);
-        String offset = Header.lastText(headers, offsetName);
-        if (topic == null || partition == null || offset == null) {
-            return null;
-        }
-        try {
-            return new OutcomeLedger.Position(topic, Integer.parseInt(partition), Long.parseLong(offset));
-        } catch (NumberFormatException e) {
-            return null;
-        }
     }
 
     /** One of the two ways in which an input is entered. */
@@ -253,12 +233,6 @@ public final class TopicVerifier {
         return id == null || id.isBlank()
                 ? InboundHeaders.fallbackId(origin.headers(), origin.topic(), origin.partition(), origin.offset())
                 : id;
-    }
-
-    private static List<Header> headers(ConsumerRecord<byte[], byte[]> record) {
-        List<Header> headers = new ArrayList<>();
-        record.headers().forEach(header -> headers.add(new Header(header.key(), header.value())));
-        return headers;
     }
 
     private static String place(ConsumerRecord<byte[], byte[]> record) {

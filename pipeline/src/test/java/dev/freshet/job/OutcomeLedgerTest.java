@@ -3,7 +3,6 @@ package dev.freshet.job;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.freshet.job.OutcomeLedger.Kind;
-import dev.freshet.job.OutcomeLedger.Position;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -16,7 +15,7 @@ class OutcomeLedgerTest {
     private final OutcomeLedger ledger = new OutcomeLedger("prompts", 2);
 
     private void outcome(Kind kind, int partition, long offset) {
-        ledger.outcome(kind, new Position("prompts", partition, offset), "out-0-" + offset);
+        ledger.outcome(kind, new OutcomePosition("prompts", partition, offset), "out-0-" + offset);
     }
 
     private Verification close() {
@@ -96,7 +95,7 @@ class OutcomeLedgerTest {
         outcome(Kind.COMPLETION, 0, 3);
         outcome(Kind.COMPLETION, 0, 10);
         ledger.input(0, 10, 1, 1);
-        ledger.outcome(Kind.COMPLETION, new Position("elsewhere", 0, 3), "out-0-9");
+        ledger.outcome(Kind.COMPLETION, new OutcomePosition("elsewhere", 0, 3), "out-0-9");
         assertThat(close().holds()).isTrue();
         outcome(Kind.COMPLETION, 0, 11);
         Verification v = close();

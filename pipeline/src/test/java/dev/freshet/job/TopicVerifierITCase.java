@@ -88,6 +88,22 @@ class TopicVerifierITCase {
     }
 
     @Test
+    void aDuplicateIsFoundWhenPartitionsEndAtDifferentTimes() throws Exception {
+        try (TestTopics topics = topics(Map.of())) {
+            byte[] repeated = topics.encoded(TestTopics.prompt("a", "one"));
+            topics.write(topics.answer(topics.send(0, repeated), "a", null));
+            topics.send(0, repeated);
+            byte[] garbage = {'{'};
+            for (int i = 0; i < 1100; i++) {
+                topics.write(topics.letter(topics.send(1, garbage), garbage, null));
+            }
+            Verification v = topics.verify();
+            assertThat(v.holds()).as(v.toString()).isTrue();
+            assertThat(v.duplicates()).isEqualTo(1);
+        }
+    }
+
+    @Test
     void missingInputsAreNamed() throws Exception {
         try (TestTopics topics = topics(Map.of())) {
             fillWell(topics);
