@@ -21,6 +21,7 @@ import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.TopicExistsException;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -137,15 +138,22 @@ public final class Preflight {
             FinalizedVersionRange version = get(admin.describeFeatures().featureMetadata())
                     .finalizedFeatures()
                     .get("transaction.version");
-            if (version == null || version.maxVersionLevel() < 2) {
-                LOG.warn(
-                        "The broker runs transaction.version {}: before 2 (KIP-890) a late write of a dead task can still reach a"
-                                + " topic. Upgrade the feature with kafka-features.",
-                        version == null ? 0 : version.maxVersionLevel());
+            String warning = oldTransactions(version == null ? 0 : version.maxVersionLevel());
+            if (warning != null) {
+                LOG.warn(warning);
             }
         } catch (ExecutionException | TimeoutException e) {
             LOG.warn("Cannot read the broker's transaction.version: {}", reason(e));
         }
+    }
+
+    /** What to tell about a broker with this transaction.version, or null when all is well. */
+    static @Nullable String oldTransactions(int version) {
+        return version >= 2
+                ? null
+                : "The broker runs transaction.version " + version
+                        + ": before 2 (KIP-890) a late write of a dead task can still reach a topic. Upgrade the feature"
+                        + " with kafka-features.";
     }
 
     private void requireTopics(Admin admin) {
