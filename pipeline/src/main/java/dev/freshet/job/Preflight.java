@@ -10,16 +10,20 @@ import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.LockSupport;
 import org.apache.flink.util.TimeUtils;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.FinalizedVersionRange;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.Node;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.errors.TopicExistsException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -33,6 +37,8 @@ public final class Preflight {
 
     private static final Logger LOG = LoggerFactory.getLogger(Preflight.class);
     private static final Duration PATIENCE = Duration.ofSeconds(20);
+    private static final Duration LOOK = Duration.ofMillis(50);
+    private static final int LOOKS = 400;
 
     /** A transaction must outlive this many times what a checkpoint and an outage may take (reliability rule R0.1). */
     private static final int SAFETY = 10;
@@ -184,6 +190,7 @@ public final class Preflight {
 
     private void create(Admin admin, List<String> missing) throws ExecutionException, TimeoutException {
         List<NewTopic> wanted = new ArrayList<>();
+        Map<TopicPartition, OffsetSpec> created = new LinkedHashMap<>();
         for (String topic : missing) {
             NewTopic creation = new NewTopic(
                     topic, options.output().partitions(), options.output().replicas());
@@ -197,12 +204,36 @@ public final class Preflight {
                         "Created topic {} with {} partitions",
                         creation.getKey(),
                         options.output().partitions());
+                for (int i = 0; i < options.output().partitions(); i++) {
+                    created.put(new TopicPartition(creation.getKey(), i), OffsetSpec.latest());
+                }
             } catch (ExecutionException e) {
                 if (!(e.getCause() instanceof TopicExistsException)) {
                     throw e;
                 }
             }
         }
+        awaitLeaders(admin, created);
+    }
+
+    /**
+     * Waits until new partitions take records, a moment after clients know of them: an idempotent producer whose first batch is
+     * refused in that moment and whose second is taken stays out of sequence for ever. Only a leader that works tells an offset.
+     */
+    private static void awaitLeaders(Admin admin, Map<TopicPartition, OffsetSpec> partitions) throws TimeoutException {
+        for (int look = 0; look < LOOKS; look++) {
+            try {
+                get(admin.listOffsets(partitions).all());
+                return;
+            } catch (ExecutionException e) {
+                if (!(e.getCause() instanceof RetriableException)) {
+                    LOG.warn("Cannot ask whether the new topics are ready: {}", reason(e));
+                    return;
+                }
+            }
+            LockSupport.parkNanos(LOOK.toNanos());
+        }
+        throw new TimeoutException("the new topics have no leader that takes records");
     }
 
     private List<String> topics() {
