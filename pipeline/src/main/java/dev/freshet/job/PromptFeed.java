@@ -32,6 +32,9 @@ public final class PromptFeed implements AutoCloseable {
         topic = options.input().topic();
         Map<String, Object> client = new HashMap<>(options.kafka());
         client.put("acks", "all");
+        // A broker that does not lead a new partition yet refuses its first batch, may take the second, and then
+        // refuses the first for ever: one at a time.
+        client.put("max.in.flight.requests.per.connection", "1");
         producer = new KafkaProducer<>(client, new ByteArraySerializer(), new ByteArraySerializer());
     }
 

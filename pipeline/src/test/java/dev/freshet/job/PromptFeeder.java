@@ -44,6 +44,7 @@ final class PromptFeeder implements AutoCloseable {
         client.put("delivery.timeout.ms", "600000");
         client.put("max.block.ms", "600000");
         client.put("enable.idempotence", "true");
+        client.put("max.in.flight.requests.per.connection", "1");
         producer = new KafkaProducer<>(client, new ByteArraySerializer(), new ByteArraySerializer());
         thread.start();
     }
