@@ -31,6 +31,8 @@ class CudaCommandsTest {
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-Xmx512m",
                 "--add-modules=jdk.incubator.vector",
+                // The log as users have it; that of the tests goes to standard output.
+                "-Dlog4j2.configurationFile=classpath:log4j2.properties",
                 "-cp",
                 // Where nvcc was missing, the images that the emulated driver takes.
                 System.getProperty("java.class.path") + ":" + EMULATOR.resolve("stand-ins"),
