@@ -171,21 +171,27 @@ def verdicts(found, origin):
 
 
 def draw(found, path):
+    """One row a kind, one panel an origin: the plain form hollow, the augmented one full, a line between their means."""
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    names = [f.name for f in forms()]
-    figure, axes = plt.subplots(figsize=(9, 6))
-    for origin, shift, marker in (("scratch", -0.15, "o"), ("converted", 0.15, "s")):
+    from matplotlib.ticker import MaxNLocator
+    names = ["softmax", *SEVEN, *MODERN, "Loc+Gro"]
+    panels = [o for o in ("scratch", "converted") if any(origin == o for _, origin in found)]
+    figure, all_axes = plt.subplots(1, len(panels), figsize=(5.2 * len(panels) + 1, 5.2), sharey=True, squeeze=False)
+    for axes, origin in zip(all_axes[0], panels):
         for i, name in enumerate(names):
-            values = [r["perplexity"] for r in found.get((name, origin), [])]
-            if values:
-                axes.plot(values, [i + shift] * len(values), marker, color="C0" if origin == "scratch" else "C1", alpha=0.8,
-                          label=origin if i == 0 or (origin == "converted" and i == 1) else None)
-    axes.set(yticks=range(len(names)), yticklabels=names, xlabel="perplexity on held-out chapters, one mark a seed", xscale="log")
-    axes.invert_yaxis()
-    axes.grid(alpha=0.3, which="both")
-    axes.legend()
+            plain, more = ([r["perplexity"] for r in found.get((n, origin), [])] for n in (name, f"{name} augmented"))
+            if plain and more:
+                axes.plot([statistics.mean(plain), statistics.mean(more)], [i, i], color="0.7", zorder=1)
+            axes.plot(plain, [i] * len(plain), "o", markerfacecolor="white", color="C0", label="plain" if name == "relu" else None)
+            axes.plot(more, [i] * len(more), "o", color="C1", label="augmented" if name == "relu" else None)
+        axes.set(yticks=range(len(names)), yticklabels=names, xlabel="perplexity on held-out chapters, one mark a seed",
+                 title="trained from scratch" if origin == "scratch" else "converted from softmax and fine-tuned")
+        axes.xaxis.set_major_locator(MaxNLocator(7))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    all_axes[0][0].invert_yaxis()
     figure.tight_layout()
     figure.savefig(path, dpi=100)
     plt.close(figure)
