@@ -52,6 +52,7 @@ public final class Freshet {
                 .addSubcommand(new RunCommand(terminal))
                 .addSubcommand(new EvaluateCommand(terminal))
                 .addSubcommand(new BatchCommand(terminal))
+                .addSubcommand(new LoadCommand(terminal))
                 .addSubcommand(new VerifyTopicsCommand(terminal))
                 .addSubcommand(new CommandLine(new BenchCommand(terminal))
                         .addSubcommand("throughput", new BenchCommand(terminal))

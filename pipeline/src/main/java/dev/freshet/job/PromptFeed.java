@@ -1,11 +1,13 @@
 package dev.freshet.job;
 
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
+import java.util.function.Consumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
@@ -55,6 +57,21 @@ public final class PromptFeed implements AutoCloseable {
             sent.add(new Sent(written.partition(), written.offset(), written.timestamp()));
         }
         return sent;
+    }
+
+    /**
+     * Begins to write a record under a key, and waits only where the producer's buffer is full.
+     *
+     * @param written called once, on a thread of the producer, with null or the reason why the record was not written
+     */
+    public void begin(String key, byte[] value, Consumer<@Nullable Exception> written) {
+        byte[] keyBytes = key.getBytes(StandardCharsets.UTF_8);
+        producer.send(new ProducerRecord<>(topic, keyBytes, value), (place, failure) -> written.accept(failure));
+    }
+
+    /** Waits until everything that was begun is written or given up. */
+    public void flush() {
+        producer.flush();
     }
 
     @Override

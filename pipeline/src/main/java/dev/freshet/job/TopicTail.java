@@ -48,8 +48,9 @@ public final class TopicTail implements AutoCloseable {
      * @param message one sentence
      * @param partition of the original record
      * @param offset of the original record
+     * @param id id of the request; empty where it could not be read
      */
-    public record Letter(String code, String stage, String message, int partition, long offset) {}
+    public record Letter(String code, String stage, String message, int partition, long offset, String id) {}
 
     /** Follows every output topic of a job from its beginning, or from its end. */
     public TopicTail(JobOptions options, boolean fromBeginning) {
@@ -142,7 +143,8 @@ public final class TopicTail implements AutoCloseable {
                 text(headers, "stage"),
                 text(headers, "message"),
                 (int) number(headers, "partition"),
-                number(headers, "offset"));
+                number(headers, "offset"),
+                text(headers, "request_id"));
     }
 
     private static String text(List<Header> headers, String name) {

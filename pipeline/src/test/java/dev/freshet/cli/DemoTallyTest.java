@@ -56,7 +56,7 @@ class DemoTallyTest {
         tally.take(error);
         tally.take(error);
         assertThat(tally.open()).isEqualTo(1);
-        tally.take(new TopicTail.Item("prompts.dlq", 20, new TopicTail.Letter("BAD_JSON", "decode", "No.", 1, 0)));
+        tally.take(new TopicTail.Item("prompts.dlq", 20, new TopicTail.Letter("BAD_JSON", "decode", "No.", 1, 0, "")));
         assertThat(tally.open()).isZero();
         assertThat(tally.texts()).isZero();
         assertThat(tally.records("prompts.dlq")).isEqualTo(1);
