@@ -39,6 +39,11 @@ record CudaDriver(String obstacle, int version, int capability) {
             return ask();
         } catch (UnsatisfiedLinkError | NoClassDefFoundError | ExceptionInInitializerError e) {
             String text = String.valueOf(e.getMessage());
+            if (e instanceof NoClassDefFoundError && text.startsWith("jcuda/")) {
+                return unusable(
+                        "JCuda is not on the class path. On a Flink cluster put its jars into Flink's lib folder"
+                                + " (docs/operations.md).");
+            }
             return unusable(
                     text.contains("libcuda.so.1")
                             ? "libcuda.so.1 cannot be loaded. Install the NVIDIA driver, or name its folder in LD_LIBRARY_PATH."

@@ -6,6 +6,8 @@ import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.ReadableConfig;
+import org.apache.flink.configuration.StateRecoveryOptions;
 
 /** Flink's configuration as Freshet wants it: what its promises need, and nothing open to the network. */
 public final class FlinkSettings {
@@ -59,8 +61,15 @@ public final class FlinkSettings {
      * @throws dev.freshet.request.ConfigError when that checkpoint cannot be found
      */
     public static Configuration forStart(JobOptions options) {
+        return forStart(options, new Configuration());
+    }
+
+    /** The same for a cluster that may have been told itself where to start from, which then counts. */
+    static Configuration forStart(JobOptions options, ReadableConfig cluster) {
         Configuration settings = forJob(options);
-        String resume = RetainedCheckpoints.resume(options);
+        boolean told = settings.containsKey(RESUME)
+                || cluster.getOptional(StateRecoveryOptions.SAVEPOINT_PATH).isPresent();
+        String resume = told ? null : RetainedCheckpoints.resume(options);
         if (resume != null) {
             settings.setString(RESUME, resume);
         }

@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.Properties;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.connector.sink2.Sink;
+import org.apache.flink.configuration.ReadableConfig;
 import org.apache.flink.connector.base.DeliveryGuarantee;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
 import org.apache.flink.connector.kafka.sink.KafkaSink;
@@ -40,25 +41,35 @@ public final class GenerateJob {
     private GenerateJob() {}
 
     /**
-     * Runs the job on the cluster that submits it: {@code --config FILE}, then any {@code --key value} of the options on top.
+     * Runs the job on the cluster that submits it: a configuration file, alone or as {@code --config FILE}, then any
+     * {@code --key value} of the options on top. A savepoint that the cluster is told to start from ({@code flink run -s}, an
+     * upgrade by the Kubernetes operator) goes before {@code checkpoint.resume}.
      *
      * @throws ConfigError when the options are wrong or the broker cannot keep the promises
      */
     public static void main(String[] arguments) throws Exception {
         JobOptions options = JobOptions.of(values(arguments, System.getenv()));
         Preflight.run(options);
+        ReadableConfig cluster =
+                StreamExecutionEnvironment.getExecutionEnvironment().getConfiguration();
         StreamExecutionEnvironment env =
-                StreamExecutionEnvironment.getExecutionEnvironment(FlinkSettings.forStart(options));
+                StreamExecutionEnvironment.getExecutionEnvironment(FlinkSettings.forStart(options, cluster));
         define(env, options, model(options));
         env.execute(options.name());
     }
 
-    private static Map<String, String> values(String[] arguments, Map<String, String> environment) {
+    static Map<String, String> values(String[] arguments, Map<String, String> environment) {
         Map<String, String> given = new LinkedHashMap<>();
-        for (int i = 0; i < arguments.length; i += 2) {
+        // Flink's entry point of application mode takes --config for its own --configDir and keeps it; a name alone
+        // passes.
+        int pairs = arguments.length > 0 && !arguments[0].startsWith("--") ? 1 : 0;
+        if (pairs == 1) {
+            given.put("config", arguments[0]);
+        }
+        for (int i = pairs; i < arguments.length; i += 2) {
             if (!arguments[i].startsWith("--") || i + 1 == arguments.length) {
-                throw new ConfigError("Cannot read the arguments: expected pairs of --key and value, got "
-                        + arguments[i] + ". Write --config FILE, or --key value for an option.");
+                throw new ConfigError("Cannot read the arguments: expected a file, then pairs of --key and value, got "
+                        + arguments[i] + ". Write FILE or --config FILE, and --key value for an option.");
             }
             given.put(arguments[i].substring(2), arguments[i + 1]);
         }

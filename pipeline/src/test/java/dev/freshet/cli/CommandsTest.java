@@ -115,6 +115,13 @@ class CommandsTest {
     }
 
     @Test
+    void theShellLearnsEveryCommandAndOption() {
+        assertThat(Freshet.run(terminal, "generate-completion")).isZero();
+        assertThat(out.toString(StandardCharsets.UTF_8))
+                .contains("complete -F", "verify-topics", "--max-tokens", "--config");
+    }
+
+    @Test
     void askRefusesToGuessABroker() {
         assertRefused("kafka.bootstrap.servers", "ask", "hello");
     }

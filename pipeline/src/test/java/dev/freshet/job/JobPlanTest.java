@@ -1,11 +1,16 @@
 package dev.freshet.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.freshet.operator.Inbound;
 import dev.freshet.operator.Origin;
+import dev.freshet.request.ConfigError;
 import dev.freshet.schema.Prompt;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -18,6 +23,7 @@ import org.apache.flink.runtime.jobgraph.JobVertex;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** The shape of the job: who is chained to whom, and what a control topic changes. */
 class JobPlanTest {
@@ -107,5 +113,19 @@ class JobPlanTest {
                 .isEqualTo("AUTO");
         assertThat(options("engine.black-box", "/box").engine().blackBox()).isEqualTo("/box");
         assertThat(options().engine().blackBox()).isNull();
+    }
+
+    @Test
+    void theFileMayStandAloneBeforeTheKeysOnTopOfIt(@TempDir Path directory) throws IOException {
+        String file = Files.writeString(directory.resolve("job.yaml"), "engine: {slots: 3, queue: 9}\n")
+                .toString();
+        Map<String, String> expected = Map.of("engine.slots", "4", "engine.queue", "9");
+        assertThat(GenerateJob.values(new String[] {file, "--engine.slots", "4"}, Map.of()))
+                .isEqualTo(expected);
+        assertThat(GenerateJob.values(new String[] {"--config", file, "--engine.slots", "4"}, Map.of()))
+                .isEqualTo(expected);
+        assertThatThrownBy(() -> GenerateJob.values(new String[] {file, "engine.slots=4"}, Map.of()))
+                .isInstanceOf(ConfigError.class)
+                .hasMessageContaining("got engine.slots=4");
     }
 }

@@ -9,6 +9,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.util.Map;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.StateRecoveryOptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -81,5 +83,17 @@ class RetainedCheckpointsTest {
                         options(directory.resolve("nowhere").toString())))
                 .isInstanceOf(ConfigError.class)
                 .hasMessageContaining("checkpoint.resume");
+    }
+
+    @Test
+    void aPathThatFlinkIsGivenGoesBeforeTheFolder() throws IOException {
+        Path own = checkpoint(FIRST + "/chk-1", 100);
+        Configuration told = new Configuration();
+        told.set(StateRecoveryOptions.SAVEPOINT_PATH, "file:/elsewhere");
+        JobOptions options = options("latest");
+        assertThat(path(FlinkSettings.forStart(options).get(StateRecoveryOptions.SAVEPOINT_PATH)))
+                .isEqualTo(own.toString());
+        assertThat(FlinkSettings.forStart(options, told).getOptional(StateRecoveryOptions.SAVEPOINT_PATH))
+                .isEmpty();
     }
 }
