@@ -5,6 +5,7 @@ import dev.freshet.engine.FinishReason;
 import dev.freshet.engine.StepResult;
 import dev.freshet.request.ErrorCode;
 import dev.freshet.schema.Metric;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.Locale;
 import java.util.Map;
@@ -25,6 +26,7 @@ import org.jspecify.annotations.Nullable;
 final class EngineMetrics {
 
     private static final int FLINK_WINDOW = 1000;
+    private static final int RECENT = 10;
 
     private final Engine engine;
     private final int slots;
@@ -33,6 +35,7 @@ final class EngineMetrics {
     private final Counter drafts;
     private final Counter draftTokens;
     private final Counter acceptedTokens;
+    private final Counter verifications;
     private final Counter deadLetters;
     private final Counter duplicates;
     private final Counter deadlineExceeded;
@@ -52,19 +55,23 @@ final class EngineMetrics {
     /** Counters at the start of the interval at hand. */
     private record Mark(long prompt, long generation, long drafts, long accepted, long steps, long slotSteps) {}
 
-    /** One kind of duration: for Flink, for the interval at hand and for the whole run. */
+    /** One kind of duration: for Flink, for the interval at hand, for the last ten of them and for the whole run. */
     private static final class Timing {
         private final Histogram flink;
         private final DurationHistogram interval = new DurationHistogram();
         private final DurationHistogram whole = new DurationHistogram();
+        private final DurationHistogram[] recent = new DurationHistogram[RECENT];
+        private int oldest;
+        private volatile double median;
+        private volatile double high;
 
         Timing(MetricGroup group, String name) {
             flink = group.histogram(name, new DescriptiveStatisticsHistogram(FLINK_WINDOW));
-            // Some metric systems drop histograms, so that the usual quantiles are gauges too.
-            group.gauge(
-                    name + "P50", (Gauge<Double>) () -> flink.getStatistics().getQuantile(0.5));
-            group.gauge(
-                    name + "P99", (Gauge<Double>) () -> flink.getStatistics().getQuantile(0.99));
+            Arrays.setAll(recent, i -> new DurationHistogram());
+            // Some metric systems drop histograms, and Flink's hold whole milliseconds only: the usual quantiles are
+            // gauges too, 0 when nothing was timed in the last ten intervals.
+            group.gauge(name + "P50", (Gauge<Double>) () -> median);
+            group.gauge(name + "P99", (Gauge<Double>) () -> high);
         }
 
         void record(double millis, int times) {
@@ -75,7 +82,16 @@ final class EngineMetrics {
         /** Moves the interval into the whole. */
         void roll() {
             whole.add(interval);
+            recent[oldest].clear();
+            recent[oldest].add(interval);
+            oldest = (oldest + 1) % RECENT;
             interval.clear();
+            DurationHistogram sum = new DurationHistogram();
+            for (DurationHistogram part : recent) {
+                sum.add(part);
+            }
+            median = sum.quantileMillis(0.5);
+            high = sum.quantileMillis(0.99);
         }
     }
 
@@ -89,6 +105,7 @@ final class EngineMetrics {
         drafts = group.counter("specNumDrafts");
         draftTokens = group.counter("specNumDraftTokens");
         acceptedTokens = group.counter("specNumAcceptedTokens");
+        verifications = group.counter("specNumVerifications");
         deadLetters = group.counter("numDeadLettered");
         duplicates = group.counter("numDuplicates");
         deadlineExceeded = group.counter("numDeadlineExceeded");
@@ -113,6 +130,8 @@ final class EngineMetrics {
         group.gauge("batchOccupancy", (Gauge<Double>) () -> (double) engine.running() / slots);
         group.gauge("specAcceptanceLength", (Gauge<Double>)
                 () -> acceptanceLength(drafts.getCount(), acceptedTokens.getCount()));
+        group.gauge("specGain", (Gauge<Double>)
+                () -> acceptanceLength(verifications.getCount(), acceptedTokens.getCount()));
         group.gauge("checkpointedStateBytes", (Gauge<Long>) () -> checkpointedBytes);
         group.addGroup("backend", backend).gauge("backend", (Gauge<Integer>) () -> 1);
     }
@@ -127,6 +146,8 @@ final class EngineMetrics {
         drafts.inc(stats.drafts());
         draftTokens.inc(stats.draftTokens());
         acceptedTokens.inc(stats.acceptedDraftTokens());
+        // Every decoding sequence has one row that is neither prompt nor draft.
+        verifications.inc(stats.rows() - stats.promptTokens() - stats.draftTokens());
         if (sequences > 0) {
             steps++;
             slotSteps += sequences;
@@ -257,7 +278,8 @@ final class EngineMetrics {
         return m;
     }
 
-    private static double acceptanceLength(long drafts, long accepted) {
-        return drafts == 0 ? 1 : 1 + (double) accepted / drafts;
+    /** Tokens of a pass: its own and the accepted. Over all passes, not only those with drafts, it is the gain of speculation. */
+    private static double acceptanceLength(long passes, long accepted) {
+        return passes == 0 ? 1 : 1 + (double) accepted / passes;
     }
 }
