@@ -152,7 +152,9 @@ def yoso(q, k, v, grouped, c):
         hits = buckets(q) @ buckets(k).mT / planes.shape[1]
     smooth = collision(unit(q) @ unit(k).mT, planes.shape[2])
     visible = t[:, None] // c.group > t // c.group if grouped else t[:, None] >= t
-    return unit(((hits + smooth - smooth.detach()) * visible) @ v)
+    sums = ((hits + smooth - smooth.detach()) * visible) @ v
+    # A query that hits nothing has the output zero; through the division by the floor its surrogate gradient would be a million times too large.
+    return unit(torch.where(sums.norm(dim=-1, keepdim=True) > EPS, sums, sums.detach()))
 
 
 # Kinds with decay; they have no augmented form. g is the log-decay summed from the start of the chunk.

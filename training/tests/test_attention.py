@@ -90,3 +90,18 @@ def test_gradients_equal_finite_differences(kind):
     assert torch.autograd.gradcheck(lambda *x: attention.MIX[kind](*x, False, c), (q, k, v))
     if kind in attention.AUGMENTABLE:
         assert torch.autograd.gradcheck(lambda *x: attention.augmented(kind, *x, c), (q, k, v))
+
+
+def test_a_yoso_query_without_a_hit_has_no_gradient_of_its_own():
+    """Its output is zero; divided by the floor of the norm its gradient would drown that of every other query."""
+    d = 4
+    planes = torch.eye(d, dtype=torch.float64).reshape(1, 1, d, d)
+    c = SimpleNamespace(group=4, up=lambda x, dim: x, yoso=SimpleNamespace(planes=planes))
+    q = torch.ones(1, 1, 6, d, dtype=torch.float64)
+    k = -q
+    k[:, :, 3:] = 1.0
+    q, k, v = (t.requires_grad_() for t in (q, k, torch.randn(1, 1, 6, d, dtype=torch.float64)))
+    o = attention.yoso(q, k, v, False, c)
+    assert o[:, :, :3].abs().max() == 0 and o[:, :, 3:].norm(dim=-1).allclose(torch.ones(1, dtype=torch.float64))
+    for g in torch.autograd.grad(o.sum(), (q, k, v)):
+        assert torch.isfinite(g).all() and g.abs().max() < 100
