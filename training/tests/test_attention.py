@@ -98,8 +98,8 @@ def test_a_yoso_query_without_a_hit_has_no_gradient_of_its_own():
     planes = torch.eye(d, dtype=torch.float64).reshape(1, 1, d, d)
     c = SimpleNamespace(group=4, up=lambda x, dim: x, yoso=SimpleNamespace(planes=planes))
     q = torch.ones(1, 1, 6, d, dtype=torch.float64)
-    k = -q
-    k[:, :, 3:] = 1.0
+    k = q.clone()
+    k[:, :, :3, 0] = -1.0  # another bucket, and yet a chance to collide
     q, k, v = (t.requires_grad_() for t in (q, k, torch.randn(1, 1, 6, d, dtype=torch.float64)))
     o = attention.yoso(q, k, v, False, c)
     assert o[:, :, :3].abs().max() == 0 and o[:, :, 3:].norm(dim=-1).allclose(torch.ones(1, dtype=torch.float64))
