@@ -7,6 +7,7 @@ import dev.freshet.speculative.DraftTree;
 import dev.freshet.speculative.MedusaDrafter;
 import dev.freshet.speculative.TreeShape;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -18,10 +19,10 @@ final class Drafting {
     private static final int LOOKUP_GUESSES = 15;
 
     /** Draft sizes that AUTO chooses from, in nodes. */
-    private static final int[] SIZES = {1, 4, 8, 16, 64};
+    private static final int[] SIZES = {1, 2, 4, 8, 16, 32, 64};
 
     /** The same for chains, which are shorter. */
-    private static final int[] CHAIN_SIZES = {1, 4, 8, 16};
+    private static final int[] CHAIN_SIZES = {1, 2, 4, 8, 16};
 
     private final Model model;
     private final @Nullable MedusaDrafter medusa;
@@ -35,15 +36,19 @@ final class Drafting {
         this.model = model;
         this.measured = measured;
         medusa = model.medusaTree().isEmpty() ? null : new MedusaDrafter(model, SIZES);
-        budget = new DraftBudget(medusa == null ? CHAIN_SIZES : SIZES);
+        budget = medusa == null
+                ? new DraftBudget(CHAIN_SIZES, CHAIN_SIZES)
+                : new DraftBudget(
+                        SIZES, Arrays.stream(SIZES).map(medusa::longestPath).toArray());
     }
 
     /**
      * Drafts for every sequence of a list.
      *
      * @param spare rows that may be added to one for each sequence
+     * @param alone whether the step reads no prompts beside them
      */
-    DraftTree[] propose(List<Sequence> decoding, int spare) {
+    DraftTree[] propose(List<Sequence> decoding, int spare, boolean alone) {
         DraftTree[] out = new DraftTree[decoding.size()];
         List<Integer> trees = new ArrayList<>();
         List<TreeShape> shapes = new ArrayList<>();
@@ -51,7 +56,8 @@ final class Drafting {
         for (Sequence s : decoding) {
             autoSequences += s.speculation == SpeculationMode.AUTO ? 1 : 0;
         }
-        int auto = measured ? budget.nodes(decoding.size()) : SIZES[SIZES.length - 1];
+        boolean recorded = alone && autoSequences == decoding.size();
+        int auto = measured ? budget.nodes(decoding.size(), recorded) : SIZES[SIZES.length - 1];
         int left = spare;
         for (int i = 0; i < out.length; i++) {
             Sequence s = decoding.get(i);

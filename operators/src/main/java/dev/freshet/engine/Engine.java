@@ -239,7 +239,7 @@ public final class Engine {
         int reserved = prefill.isEmpty() ? 0 : Math.min(config.prefillTokens(), model.maxRows() - decoding.size());
         int spare = Math.min(
                 model.maxLogitRows() - decoding.size() - prefill.size(), model.maxRows() - reserved - decoding.size());
-        DraftTree[] drafts = drafting.propose(decoding, Math.max(0, spare));
+        DraftTree[] drafts = drafting.propose(decoding, Math.max(0, spare), prefill.isEmpty());
         for (int i = 0; i < drafts.length; i++) {
             Sequence s = decoding.get(i);
             int logitRow = batch.addTree(s.slot, s.committed, drafts[i].tokens(), drafts[i].parents());

@@ -1,147 +1,212 @@
 package dev.freshet.speculative;
 
+import java.util.Arrays;
+
 /**
- * Decides how many nodes a draft may have by what pays: for each fill of the batch it keeps the measured rate (tokens for each
- * nanosecond of step time) of a few draft sizes, uses the best, and now and then tries its neighbours. What a trial costs decides how
- * long the next one waits, so that trials take about one per cent of the time. A size must beat plain decoding by a margin to be
- * used. It influences speed alone, never text. Confined to the engine thread.
+ * Decides how many nodes a draft may have by what pays. It starts with plain decoding, tries sizes from the smallest up, and uses the
+ * one with the most tokens for each nanosecond. Every draft is charged to an account: what its step took beyond what plain decoding
+ * would have taken for the same tokens. The account earns a small share of the time, and gains; a trial waits until the account
+ * covers what it may cost, and while the account is overdrawn nothing is drafted. So drafts that do not pay cost no more than that
+ * share of the time, whatever the texts and the machine do, and one step beyond.
+ *
+ * <p>How many guesses are right is learned for all sequences together; what a step costs, for each number of them. It influences
+ * speed alone, never text. Confined to the engine thread.
  */
 public final class DraftBudget {
 
-    private static final int WARMUP = 6;
-    private static final int TRIAL = 3;
-    private static final int FIRST_STAY = 16;
-    private static final int SHORTEST_STAY = 128;
-    private static final int LONGEST_STAY = 1 << 16;
-    private static final double TRIAL_SHARE = 0.01;
+    /** Share of the time that drafts may lose. */
+    private static final double SHARE = 0.02;
+
+    /** The most that the account holds, in plain steps. */
+    private static final double SAVINGS = 64;
+
+    /** By how much a size must beat plain decoding to be used. */
     private static final double MARGIN = 1.03;
-    private static final double HOPELESS = 0.8;
 
-    /** Steps after which a size that is far from paying is given up while sizes are tried for the first time. */
-    private static final int GLANCE = 2;
-
-    private static final double FAR_FROM_PAYING = 0.25;
-    private static final double KEEP = 1 - 1.0 / 64;
+    /** Drafts of single sequences that make a trial. */
+    private static final int TRIAL = 12;
 
     private final int[] sizes;
-    private final Fill[] fills = new Fill[24];
+    private final int[] most;
+    private final GuessYield[] yields;
+    private final DraftCosts[] costs = new DraftCosts[64];
+    private PlainCost[] plains = new PlainCost[0];
+    private long now;
+    private double account;
+    private int chosen;
+    private int chosenFor;
 
-    /** Sizes to choose from in nodes, the root included, ascending; the first must be 1, plain decoding. */
-    public DraftBudget(int... sizes) {
-        if (sizes.length == 0 || sizes[0] != 1) {
-            throw new IllegalArgumentException("Cannot budget drafts: expected sizes that begin with 1");
+    /**
+     * Creates a budget.
+     *
+     * @param sizes sizes to choose from in nodes, the root included, ascending; the first must be 1, plain decoding
+     * @param most tokens that a draft of each size brings at most: its longest path
+     */
+    public DraftBudget(int[] sizes, int[] most) {
+        if (sizes.length == 0 || sizes[0] != 1 || most.length != sizes.length) {
+            throw new IllegalArgumentException(
+                    "Cannot budget drafts: expected sizes that begin with 1 and as many longest paths");
         }
         this.sizes = sizes.clone();
+        this.most = most.clone();
+        yields = new GuessYield[sizes.length];
+        Arrays.setAll(yields, i -> new GuessYield());
     }
 
-    private Fill fill(int sequences) {
-        int i = Math.min(32 - Integer.numberOfLeadingZeros(Math.max(1, sequences)), fills.length - 1);
-        if (fills[i] == null) {
-            fills[i] = new Fill(sizes.length);
+    /**
+     * Nodes that each of so many decoding sequences may draft in the coming step.
+     *
+     * @param recorded whether {@link #record} will follow; a step that is not measured tries nothing
+     */
+    public int nodes(int sequences, boolean recorded) {
+        chosenFor = recorded ? sequences : -1;
+        PlainCost plain = plain(sequences);
+        if (account < 0 || recorded && plain.wanted(now)) {
+            chosen = 0;
+        } else {
+            chosen = recorded ? choose(costs(sequences), plain.nanos()) : best(costs(sequences));
         }
-        return fills[i];
+        return sizes[chosen];
     }
 
-    /** Nodes that each of so many decoding sequences may draft in the coming step. */
-    public int nodes(int sequences) {
-        return sizes[fill(sequences).current];
-    }
-
-    /** Learns what a step that followed {@link #nodes} cost and brought. */
+    /** Learns what the step that followed {@link #nodes} cost and brought. */
     public void record(int sequences, int tokens, long nanos) {
-        fill(sequences).record(tokens, nanos);
+        if (nanos <= 0 || sequences != chosenFor) {
+            return;
+        }
+        now++;
+        DraftCosts c = costs(sequences);
+        c.clock++;
+        PlainCost plain = plain(sequences);
+        if (chosen == 0) {
+            plain.learn(nanos, now);
+            earn(SHARE * nanos, plain.nanos());
+            return;
+        }
+        plain.missed();
+        yields[chosen].learn(sequences, tokens);
+        c.learn(chosen, nanos / plain.nanos());
+        earn(plain.nanos() * tokens / sequences - nanos + SHARE * nanos, plain.nanos());
+        if (c.trial == chosen) {
+            c.trialLeft -= sequences;
+            c.trialSteps++;
+            if (c.trialSteps > 1 && (c.trialLeft <= 0 || !couldPay(c, chosen))) {
+                c.endTrial(best(c) == chosen);
+            }
+        }
     }
 
-    /** Measurements for one power of two of decoding sequences. */
-    private static final class Fill {
-        private final double[] tokens;
-        private final double[] nanos;
-        private int current;
-        private int used;
-        private int left = WARMUP;
-        private int trials;
-        private boolean warm;
-        private boolean trying;
-        private double loss;
+    private void earn(double nanos, double plain) {
+        double limit = Math.max(account, SAVINGS * plain);
+        account = Math.min(account + nanos, limit);
+    }
 
-        Fill(int sizes) {
-            tokens = new double[sizes];
-            nanos = new double[sizes];
+    private PlainCost plain(int sequences) {
+        if (sequences >= plains.length) {
+            plains = Arrays.copyOf(plains, Math.max(sequences + 1, 2 * plains.length));
         }
-
-        private double rate(int size) {
-            return nanos[size] == 0 ? 0 : tokens[size] / nanos[size];
+        if (plains[sequences] == null) {
+            plains[sequences] = new PlainCost();
         }
+        return plains[sequences];
+    }
 
-        private int best() {
-            int best = 0;
-            for (int i = 1; i < tokens.length; i++) {
-                if (rate(i) > (best == 0 ? rate(0) * MARGIN : rate(best))) {
-                    best = i;
-                }
-            }
-            return best;
+    /** Costs are kept for each number up to four and for half powers of two beyond. */
+    private DraftCosts costs(int sequences) {
+        int octave = 31 - Integer.numberOfLeadingZeros(Math.max(1, sequences));
+        int half = octave == 0 ? 0 : sequences >> octave - 1 & 1;
+        int i = 2 * octave + half;
+        if (costs[i] == null) {
+            costs[i] = new DraftCosts(sizes.length);
         }
+        return costs[i];
+    }
 
-        void record(int stepTokens, long stepNanos) {
-            if (stepNanos > 0) {
-                tokens[current] = tokens[current] * KEEP + stepTokens;
-                nanos[current] = nanos[current] * KEEP + stepNanos;
-                if (trying) {
-                    loss += stepNanos - stepTokens / rate(used);
-                }
-            }
-            left--;
-            boolean glanced = !warm && left <= WARMUP - GLANCE;
-            if (left > 0 && !(glanced && rate(current) < FAR_FROM_PAYING * rate(best()))) {
-                return;
-            }
-            if (!warm) {
-                climb();
-            } else if (!trying && tokens.length > 1) {
-                tryNeighbour();
-            } else {
-                settle();
+    private int choose(DraftCosts c, double plain) {
+        int best = best(c);
+        if (c.trial == 0) {
+            int size = nextTrial(c, best);
+            c.startTrial(size, TRIAL);
+            yields[size].fade(TRIAL);
+        }
+        // A trial whose next step is not covered waits; what is known to pay goes on.
+        return c.trial > 0 && account >= plain * (expectedCost(c, c.trial) - knownYield(c.trial)) ? c.trial : best;
+    }
+
+    /** The size with the best value, 0 when none beats plain decoding by the margin. */
+    private int best(DraftCosts c) {
+        int best = 0;
+        double value = MARGIN;
+        for (int i = 1; i < sizes.length; i++) {
+            if (value(c, i) > value) {
+                best = i;
+                value = value(c, i);
             }
         }
+        return best;
+    }
 
-        /** The first steps measure size after size, until one is hopelessly slower than a smaller one. */
-        private void climb() {
-            boolean hopeless = rate(current) < HOPELESS * rate(best());
-            if (!hopeless && current + 1 < tokens.length) {
-                current++;
-                left = WARMUP;
-            } else {
-                warm = true;
-                used = best();
-                current = used;
-                left = FIRST_STAY;
+    /** Tokens for the time of a plain step; 0 when the size has not been measured. */
+    private double value(DraftCosts c, int size) {
+        return size == 0 ? 1 : c.steps[size] == 0 ? 0 : yields[size].mean() / c.relative[size];
+    }
+
+    /** A size worth measuring now, or 0. */
+    private int nextTrial(DraftCosts c, int best) {
+        int known = 0;
+        while (known + 1 < sizes.length && c.steps[known + 1] > 0) {
+            known++;
+        }
+        if (known + 1 < sizes.length && c.due(known + 1) && couldPay(c, known + 1)) {
+            return known + 1;
+        }
+        int second = 0;
+        for (int i = 1; i <= known; i++) {
+            boolean near = best == 0 || Math.abs(i - best) == 1;
+            if (near && i != best && c.due(i) && (second == 0 || value(c, i) > value(c, second))) {
+                second = i;
             }
         }
+        return second;
+    }
 
-        private void tryNeighbour() {
-            used = best();
-            trials++;
-            int wanted = trials % 4 == 0 ? 0 : used + (trials % 2 == 0 ? -1 : 1);
-            int neighbour = Math.max(0, Math.min(tokens.length - 1, wanted));
-            current = neighbour == used ? (used == 0 ? 1 : used - 1) : neighbour;
-            // Old measurements of a size that was not in use say little; the trial counts most.
-            tokens[current] *= 0.25;
-            nanos[current] *= 0.25;
-            loss = 0;
-            trying = true;
-            left = TRIAL;
+    /**
+     * Whether a size would pay if its guesses were as good as they can be: nodes are sorted by how likely they are, so another node
+     * brings no more than the last ones did, and a larger draft costs no less than a smaller one.
+     */
+    private boolean couldPay(DraftCosts c, int size) {
+        double yield = most[size];
+        for (int i = 1; i < size; i++) {
+            if (yields[i].drafts() >= TRIAL) {
+                double last = yields[i].mean() - (i == 1 ? 1 : Math.min(yields[i - 1].mean(), yields[i].mean()));
+                double each = (last + yields[i].doubt()) / (sizes[i] - sizes[i - 1]);
+                yield = Math.min(yield, yields[i].mean() + yields[i].doubt() + each * (sizes[size] - sizes[i]));
+            }
         }
+        double cost = 1;
+        for (int i = 1; i <= size; i++) {
+            cost = c.steps[i] > 1 ? Math.max(1, c.relative[i]) : cost;
+        }
+        return yield / cost > Math.max(MARGIN, value(c, best(c)));
+    }
 
-        private void settle() {
-            int best = best();
-            double step = nanos[used] * (1 - KEEP);
-            double stay = step > 0 ? loss / (TRIAL_SHARE * step) : 0;
-            // A size that has just won has to prove itself before it is trusted for long.
-            left = best != used ? FIRST_STAY : (int) Math.max(SHORTEST_STAY, Math.min(LONGEST_STAY, stay));
-            used = best;
-            current = best;
-            trying = false;
+    /** Upper estimate of the cost of a step in plain steps: as measured, or in proportion to the rows of the next smaller size. */
+    private double expectedCost(DraftCosts c, int size) {
+        int known = size - 1;
+        while (known > 0 && c.steps[known] == 0) {
+            known--;
         }
+        double inProportion = (known == 0 ? 1 : c.relative[known]) * sizes[size] / sizes[known];
+        return c.steps[size] == 0 ? inProportion : Math.min(inProportion, c.relative[size]);
+    }
+
+    /** Tokens that a draft of this size surely brings: those of the next smaller size that has been measured. */
+    private double knownYield(int size) {
+        for (int i = size; i > 0; i--) {
+            if (yields[i].drafts() >= TRIAL) {
+                return Math.max(1, yields[i].mean() - yields[i].doubt());
+            }
+        }
+        return 1;
     }
 }

@@ -43,6 +43,12 @@ public final class MedusaDrafter {
         return best;
     }
 
+    /** Nodes on the longest path of the tree that {@link #shape} gives for so many nodes: the most tokens it brings. */
+    public int longestPath(int nodes) {
+        TreeShape shape = shape(nodes);
+        return shape == null ? 1 : shape.depth(shape.size() - 1) + 1;
+    }
+
     /**
      * Drafts for several sequences at once.
      *

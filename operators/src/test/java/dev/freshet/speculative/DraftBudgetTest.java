@@ -3,14 +3,15 @@ package dev.freshet.speculative;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.freshet.sampling.CounterRng;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
-/** Simulated machines: a step costs fixed + perRow per row, a guess at depth i is right with probability p^i. */
+/** What {@link DraftBudget} promises, on machines whose costs and texts are chosen by a test. */
 final class DraftBudgetTest {
 
-    private static final int STEPS = 20_000;
-    private static final int[] SIZES = {1, 4, 8, 16, 64};
+    private static final double PROMISE = 0.97;
 
     @ParameterizedTest
     @CsvSource({
@@ -19,64 +20,103 @@ final class DraftBudgetTest {
         "1,  1000, 10, 0.8",
         "1,  1000, 10, 0.0",
         "1,  1000, 400, 0.3",
+        "1,  1000, 60, 0.5",
         "8,  1000, 50, 0.7",
         "8,  1000, 300, 0.2",
         "32, 1000, 100, 0.6",
         "32, 1000, 900, 0.1",
-        "32, 0, 100, 0.9"
+        "32, 0, 100, 0.9",
+        "32, 0, 100, 0.0",
+        "5,  3000, 300, 0.8"
     })
     void neverMuchSlowerThanPlainAndCloseToTheBestSize(int sequences, double fixed, double perRow, double chance) {
-        double plain = rate(sequences, fixed, perRow, chance, 1);
-        double best = 0;
-        for (int size : SIZES) {
-            best = Math.max(best, rate(sequences, fixed, perRow, chance, size));
+        DraftMachine.Cost cost = (step, n, nodes) -> fixed + perRow * n * nodes;
+        double best = DraftMachine.best(sequences, cost, chance);
+        DraftMachine machine = new DraftMachine();
+        double early =
+                machine.run(1_000, sequences, cost, (s, n) -> chance, true).gain();
+        double late =
+                machine.run(19_000, sequences, cost, (s, n) -> chance, true).gain();
+        assertThat(early).as("against plain decoding, first steps").isGreaterThan(PROMISE);
+        assertThat(late).as("against plain decoding").isGreaterThan(PROMISE);
+        assertThat(late / best).as("of the best size").isGreaterThan(0.9);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {100, 300, 1_000, 3_000, 20_000})
+    void losesNoMoreWhileItLearns(int steps) {
+        for (int sequences : new int[] {1, 8, 32}) {
+            DraftMachine machine =
+                    new DraftMachine().run(steps, sequences, (s, n, nodes) -> 100.0 * n * nodes, (s, n) -> 0, true);
+            assertThat(machine.gain()).as("%d sequences", sequences).isGreaterThan(PROMISE);
         }
-        DraftBudget budget = new DraftBudget(SIZES);
-        double tokens = 0;
-        double nanos = 0;
-        for (int step = 0; step < STEPS; step++) {
-            int nodes = budget.nodes(sequences);
-            double cost = cost(sequences, fixed, perRow, nodes);
-            // Ten per cent of noise on the clock, one step in fifty three times as slow.
-            double noise = 0.95 + 0.1 * CounterRng.uniform(1, step) + (step % 50 == 7 ? 2 : 0);
-            int drawn = 0;
-            for (int s = 0; s < sequences; s++) {
-                drawn += accepted(nodes, chance, step * 64L + s);
-            }
-            budget.record(sequences, drawn, (long) (1000 * cost * noise));
-            tokens += sequences * expected(nodes, chance);
-            nanos += cost;
+    }
+
+    @Test
+    void costsThatJumpAtOneSizeAreMetOnceInAWhile() {
+        for (int cliff : DraftMachine.SIZES) {
+            DraftMachine.Cost cost = (s, n, nodes) -> 1000 + 10 * nodes + (nodes > 1 && nodes >= cliff ? 20_000 : 0);
+            DraftMachine machine = new DraftMachine().run(20_000, 4, cost, (s, n) -> 0.1, true);
+            assertThat(machine.gain()).as("cliff at %d nodes", cliff).isGreaterThan(PROMISE);
         }
-        double achieved = tokens / nanos;
-        assertThat(achieved / plain).as("against plain decoding").isGreaterThan(0.97);
-        assertThat(achieved / best).as("against the best size").isGreaterThan(0.85);
     }
 
-    private static double cost(int sequences, double fixed, double perRow, int nodes) {
-        return fixed + perRow * sequences * nodes;
-    }
-
-    private static int depth(int nodes) {
-        return Math.min(5, 32 - Integer.numberOfLeadingZeros(nodes) - 1);
-    }
-
-    private static double expected(int nodes, double chance) {
-        double sum = 1;
-        for (int d = 1; d <= depth(nodes); d++) {
-            sum += Math.pow(chance, d);
+    @Test
+    void textsThatTurnBadWhenDraftsAreUsedCostNoMore() {
+        // Guesses are right for a while, so that a size looks good, then wrong for longer.
+        for (int period : new int[] {20, 100, 700, 3_000}) {
+            DraftMachine machine = new DraftMachine()
+                    .run(
+                            30_000,
+                            8,
+                            (s, n, nodes) -> 1000 + 300 * nodes,
+                            (s, n) -> s % period < period / 4 ? 0.95 : 0,
+                            true);
+            assertThat(machine.gain()).as("period %d", period).isGreaterThan(PROMISE);
         }
-        return sum;
     }
 
-    private static int accepted(int nodes, double chance, long draw) {
-        int n = 1;
-        while (n <= depth(nodes) && CounterRng.uniform(9 + n, draw) < chance) {
-            n++;
+    @Test
+    void oneModelServesEveryNumberOfSequences() {
+        DraftMachine machine = new DraftMachine();
+        DraftMachine.Cost cost = (s, n, nodes) -> 2000 + 20 * n * nodes;
+        for (int i = 0; i < 20_000; i++) {
+            machine.run(1, 1 + (int) (32 * CounterRng.uniform(3, i)), cost, (s, n) -> 0.7, true);
         }
-        return n;
+        assertThat(machine.gain()).isGreaterThan(1.4);
+        DraftMachine wrong = new DraftMachine();
+        for (int i = 0; i < 20_000; i++) {
+            wrong.run(1, 1 + (int) (32 * CounterRng.uniform(3, i)), cost, (s, n) -> 0, true);
+        }
+        assertThat(wrong.gain()).isGreaterThan(PROMISE);
     }
 
-    private static double rate(int sequences, double fixed, double perRow, double chance, int nodes) {
-        return sequences * expected(nodes, chance) / cost(sequences, fixed, perRow, nodes);
+    @Test
+    void speculationThatPaysIsFoundSoon() {
+        DraftMachine.Cost cost = (s, n, nodes) -> 1000 + 10.0 * nodes;
+        DraftMachine machine = new DraftMachine().run(1_000, 1, cost, (s, n) -> 0.7, false);
+        assertThat(machine.gain()).isGreaterThan(0.85 * DraftMachine.best(1, cost, 0.7));
+    }
+
+    @Test
+    void returnsToDraftsWhenTextsTurnGood() {
+        DraftMachine.Cost cost = (s, n, nodes) -> 1000 + 20.0 * nodes;
+        DraftMachine machine = new DraftMachine().run(10_000, 2, cost, (s, n) -> 0, true);
+        double before = machine.gain();
+        machine.run(20_000, 2, cost, (s, n) -> 0.8, true);
+        assertThat(before).isGreaterThan(PROMISE);
+        assertThat(machine.gain()).isGreaterThan(1.4);
+    }
+
+    /** A machine whose steps become faster while the compiler works: early measurements must not mislead for long. */
+    @ParameterizedTest
+    @CsvSource({"1, 0.3, 400", "1, 0.0, 100", "8, 0.1, 100", "32, 0.2, 500"})
+    void coldMeasurementsDoNotMislead(int sequences, double chance, double perRow) {
+        DraftMachine.Cost cost =
+                (s, n, nodes) -> (1 + 9 * Math.exp(-s / 300.0)) * (1000 + perRow * n * nodes) * (s < 800 ? nodes : 1);
+        DraftMachine machine = new DraftMachine().run(2_000, sequences, cost, (s, n) -> chance, true);
+        assertThat(machine.gain()).as("while it warms up").isGreaterThan(PROMISE);
+        machine.run(10_000, sequences, cost, (s, n) -> chance, true);
+        assertThat(machine.gain()).as("after it").isGreaterThan(PROMISE);
     }
 }
