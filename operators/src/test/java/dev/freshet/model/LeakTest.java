@@ -2,6 +2,8 @@ package dev.freshet.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.freshet.kernel.Kernels;
+import dev.freshet.kernel.ReferenceKernels;
 import dev.freshet.kernel.VectorKernels;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -46,8 +48,13 @@ final class LeakTest {
             })
     void rowsDependOnTheirOwnPathAlone(String kind) {
         Path path = TestModels.write(folder, new TestModels.Shape(kind, VOCAB, 2, 16, 0, 256, 21));
+        nothingLeaks(kind, path, new VectorKernels(2));
+        nothingLeaks(kind, path, new ReferenceKernels());
+    }
+
+    private static void nothingLeaks(String kind, Path path, Kernels kernels) {
         try (ModelDirectory directory = ModelDirectory.open(path);
-                Decoder model = Decoder.load(directory, new VectorKernels(2), DecoderOptions.of(3))) {
+                Decoder model = Decoder.load(directory, kernels, DecoderOptions.of(3))) {
             int[] chain = new int[16];
             Arrays.setAll(chain, i -> i - 1);
             int[] tokens = new int[16];
