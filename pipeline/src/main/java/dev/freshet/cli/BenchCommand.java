@@ -4,12 +4,10 @@ import dev.freshet.kernel.Kernels;
 import dev.freshet.kernel.KernelsProvider;
 import dev.freshet.model.Decoder;
 import dev.freshet.request.ConfigError;
-import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -32,14 +30,6 @@ final class BenchCommand implements Callable<Integer> {
 
     @Mixin
     private BenchOption option = new BenchOption();
-
-    @Option(
-            names = "--batch",
-            split = ",",
-            paramLabel = "N",
-            defaultValue = "1,8,32",
-            description = "Sequences decoded together. Default: 1,8,32.")
-    private List<Integer> batches = List.of();
 
     @Option(
             names = "--depth",
@@ -68,7 +58,9 @@ final class BenchCommand implements Callable<Integer> {
             names = "--warm",
             paramLabel = "SECONDS",
             defaultValue = "10",
-            description = "Longest warm-up of a row; it ends earlier when three batches agree within 3 %. Default: 10.")
+            description =
+                    "Longest warm-up of a row; it ends earlier, after a third at least, when three batches agree within 3 %."
+                            + " Default: 10.")
     private int warmSeconds;
 
     @Option(
@@ -76,8 +68,13 @@ final class BenchCommand implements Callable<Integer> {
             description = "Reach every depth by running all tokens, not the last ones alone on an empty state.")
     private boolean whole;
 
-    @Option(names = "--json", paramLabel = "FILE", description = "Write the results as JSON as well.")
-    private @Nullable Path json;
+    @Option(
+            names = "--tree",
+            paramLabel = "N",
+            defaultValue = "16",
+            description =
+                    "Nodes of a draft whose verification is compared with a step of one row; 0 for none. Default: 16.")
+    private int tree;
 
     BenchCommand(Terminal terminal) {
         this.terminal = terminal;
@@ -91,14 +88,16 @@ final class BenchCommand implements Callable<Integer> {
     }
 
     private void check() {
-        boolean wrong = batches.stream().anyMatch(b -> b < 1)
-                || depths.stream().anyMatch(d -> d < 0)
+        boolean wrong = depths.stream().anyMatch(d -> d < 0)
                 || prompts.stream().anyMatch(p -> p < 0)
                 || runs < 1
+                || tree < 0
+                || tree > DecodeLoop.MOST_NODES
                 || warmSeconds < 0;
-        if (wrong || batches.isEmpty() || depths.isEmpty()) {
+        if (wrong || depths.isEmpty()) {
             throw new ConfigError(
-                    "Cannot measure: --batch and --runs expected at least 1, --depth and --prompt at least 0. Correct them.");
+                    "Cannot measure: expected --runs of at least 1, --depth and --prompt of at least 0, --tree of 0 to "
+                            + DecodeLoop.MOST_NODES + ". Correct them.");
         }
         String obstacle = KernelsProvider.vectorObstacle();
         if (!obstacle.isEmpty()) {
@@ -124,7 +123,7 @@ final class BenchCommand implements Callable<Integer> {
                 first = load(subject, together, first, meter, report, limits) && first;
             }
         }
-        report.write(json);
+        report.write(option.json());
     }
 
     /** Loads the model for some depths and measures there; returns whether nothing could be loaded. */
@@ -145,7 +144,8 @@ final class BenchCommand implements Callable<Integer> {
         }
         report.working("Loading " + subject.name());
         try (Kernels kernels = option.model().openKernels();
-                Decoder decoder = subject.load(kernels, slots, subject.config().constantState() ? 0 : context)) {
+                Decoder decoder =
+                        subject.load(kernels, slots, tree, subject.config().constantState() ? 0 : context)) {
             if (first) {
                 report.machine(kernels.describe(), limits);
                 report.model(subject, subject.weightBytes(decoder));
@@ -153,11 +153,14 @@ final class BenchCommand implements Callable<Integer> {
                 prefill(subject, decoder, meter, report, limits);
             }
             for (int depth : together) {
-                for (int batch : batches) {
+                for (int batch : option.batches()) {
                     if (batch <= slots) {
                         decode(subject, decoder, batch, depth, meter, report, limits);
                     }
                 }
+            }
+            if (first && tree > 1) {
+                verification(decoder, meter, report);
             }
             if (first && subject.config().constantState() && decoder.contextLength() > 2 * FAR) {
                 flatness(decoder, meter, report);
@@ -171,7 +174,7 @@ final class BenchCommand implements Callable<Integer> {
         long state = subject.stateBytes(Math.min(context, subject.config().contextLength()));
         long room = Runtime.getRuntime().maxMemory() * 3 / 5 / state;
         int slots = 0;
-        for (int batch : batches) {
+        for (int batch : option.batches()) {
             if (batch <= room) {
                 slots = Math.max(slots, batch);
             } else {
@@ -218,35 +221,44 @@ final class BenchCommand implements Callable<Integer> {
         report.rate("decode", batch, depth, rate, new BenchReport.Cost(batch, 1, bytes, flops), limits);
     }
 
+    /** Time of a step that verifies a draft over one of a single row, in turns at one position. */
+    private void verification(Decoder decoder, Meter meter, BenchReport report) {
+        report.working("Comparing drafts with single rows");
+        DecodeLoop loop = new DecodeLoop(decoder, false, 0, 1);
+        loop.place(NEAR, false);
+        meter.settle(() -> loop.verify(tree));
+        meter.settle(() -> loop.verify(1));
+        double[] ratio = new double[meter.runs()];
+        for (int i = 0; i < ratio.length; i++) {
+            double one = meter.batch(() -> loop.verify(1));
+            ratio[i] = one / meter.batch(() -> loop.verify(tree));
+        }
+        loop.release();
+        report.ratio("verify", "time of a step with " + tree + " rows of a draft over one row", ratio)
+                .put("rows", tree);
+    }
+
     /** Time of a step far into a sequence over one near its start, in turns. */
     private void flatness(Decoder decoder, Meter meter, BenchReport report) {
         report.working("Comparing positions");
         DecodeLoop loop = new DecodeLoop(decoder, false, 0, 1);
-        double[] near = new double[meter.runs()];
         double[] ratio = new double[meter.runs()];
         loop.place(NEAR, false);
         meter.settle(loop::step);
         loop.release();
         for (int i = 0; i < ratio.length; i++) {
             loop.place(NEAR, false);
-            near[i] = meter.batch(loop::step);
+            double near = meter.batch(loop::step);
             loop.release();
             loop.place(FAR, whole);
-            ratio[i] = near[i] / meter.batch(loop::step);
+            ratio[i] = near / meter.batch(loop::step);
             loop.release();
         }
-        Arrays.sort(near);
-        Arrays.sort(ratio);
-        report.done();
-        report.line(
-                "%nflat      time per token at position %,d over position %d: %.3f (%.3f - %.3f, %d pairs)",
-                FAR, NEAR, Meter.median(ratio), ratio[0], ratio[ratio.length - 1], ratio.length);
-        report.json()
-                .putObject("flatness")
+        report.ratio(
+                        "flatness",
+                        String.format(Locale.ROOT, "time per token at position %,d over position %d", FAR, NEAR),
+                        ratio)
                 .put("near", NEAR)
-                .put("far", FAR)
-                .put("ratio", Meter.median(ratio))
-                .put("low", ratio[0])
-                .put("high", ratio[ratio.length - 1]);
+                .put("far", FAR);
     }
 }

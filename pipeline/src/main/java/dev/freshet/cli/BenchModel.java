@@ -30,10 +30,10 @@ record BenchModel(
     /** Rows of one forward pass beside the decoding ones: what an engine gives to prompts. */
     static final int PREFILL_ROWS = 256;
 
-    /** Loads the weights for plain decoding. */
-    Decoder load(Kernels kernels, int slots, int context) {
-        DecoderOptions options =
-                new DecoderOptions(slots, Math.max(slots, PREFILL_ROWS), Math.max(slots, 1), context, format);
+    /** Loads the weights for plain decoding, and for one draft of so many rows. */
+    Decoder load(Kernels kernels, int slots, int draftRows, int context) {
+        DecoderOptions options = new DecoderOptions(
+                slots, Math.max(slots, PREFILL_ROWS), Math.max(slots, Math.max(draftRows, 1)), context, format);
         return Decoder.load(config, tensors, kernels, options, layers -> {});
     }
 

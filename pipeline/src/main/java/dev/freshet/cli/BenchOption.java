@@ -8,6 +8,7 @@ import dev.freshet.model.RandomWeights;
 import dev.freshet.request.ConfigError;
 import dev.freshet.tensor.DType;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
@@ -37,6 +38,28 @@ final class BenchOption {
     @Option(names = "--augmented", description = "The augmented form of --attention.")
     private boolean augmented;
 
+    @Option(
+            names = "--batch",
+            split = ",",
+            paramLabel = "N",
+            defaultValue = "1,8,32",
+            description = "Sequences decoded together. Default: 1,8,32.")
+    private List<Integer> batches = List.of();
+
+    @Option(names = "--json", paramLabel = "FILE", description = "Write the results as JSON as well.")
+    private @Nullable Path json;
+
+    /** Numbers of sequences to measure, at least one, each at least 1. */
+    List<Integer> batches() {
+        return batches;
+    }
+
+    /** The file for the results, or null. */
+    @Nullable
+    Path json() {
+        return json;
+    }
+
     /** The options of every command with a model. */
     ModelOption model() {
         return model;
@@ -50,6 +73,9 @@ final class BenchOption {
 
     /** Opens the model, hands it to the benchmark and closes it. */
     void open(Consumer<BenchModel> benchmark) {
+        if (batches.isEmpty() || batches.stream().anyMatch(b -> b < 1)) {
+            throw new ConfigError("Cannot measure: --batch expected at least 1, got " + batches + ". Correct it.");
+        }
         if (shape == null) {
             try (ModelDirectory directory = ModelDirectory.open(model.directory())) {
                 benchmark.accept(new BenchModel(

@@ -7,6 +7,7 @@ import dev.freshet.request.ConfigError;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
@@ -141,6 +142,20 @@ final class BenchReport {
         node.put("gflop_per_s", flops / GIGA);
         node.put("share_of_limit", Math.max(byMemory, byFlops));
         node.put("bound", bound);
+    }
+
+    /** Ratios of measurements in turns: their median and range; returns the JSON object for more. */
+    ObjectNode ratio(String name, String what, double[] ratios) {
+        double[] sorted = ratios.clone();
+        Arrays.sort(sorted);
+        double low = sorted[0];
+        double high = sorted[sorted.length - 1];
+        done();
+        line("%n%-9s %s: %.3f (%.3f - %.3f, %d pairs)", name, what, Meter.median(sorted), low, high, sorted.length);
+        return json.putObject(name)
+                .put("ratio", Meter.median(sorted))
+                .put("low", low)
+                .put("high", high);
     }
 
     /**

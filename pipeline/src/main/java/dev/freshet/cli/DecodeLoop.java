@@ -17,6 +17,9 @@ final class DecodeLoop {
     /** How far a cache may grow before the loop goes back to the depth it measures. */
     static final int DRIFT = 256;
 
+    /** Rows of a draft that one pass takes at most. */
+    static final int MOST_NODES = 64;
+
     private final Decoder decoder;
     private final boolean caches;
     private final int firstSlot;
@@ -113,6 +116,31 @@ final class DecodeLoop {
         decoder.commit(paths);
         position++;
         return sequences;
+    }
+
+    /**
+     * Runs a draft of so many rows, a tree of two branches at each node, for every sequence and keeps none of it, so that the next
+     * call meets the same position; returns the rows of a sequence.
+     */
+    long verify(int nodes) {
+        int[] tokens = new int[nodes];
+        int[] parents = new int[nodes];
+        for (int i = 0; i < nodes; i++) {
+            tokens[i] = (token[0] + i) % decoder.vocabSize();
+            parents[i] = i == 0 ? -1 : (i - 1) / 2;
+        }
+        batch.clear();
+        paths.clear();
+        for (int s = 0; s < sequences; s++) {
+            batch.addTree(firstSlot + s, position, tokens, parents);
+            paths.add(s * nodes, chain, 0);
+        }
+        decoder.forward(batch);
+        for (int row = 0; row < sequences * nodes; row++) {
+            tokens[row % nodes] = largest(row);
+        }
+        decoder.commit(paths);
+        return 1;
     }
 
     private void rewind() {

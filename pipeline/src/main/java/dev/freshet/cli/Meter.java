@@ -15,6 +15,9 @@ final class Meter {
 
     private static final double AGREEMENT = 1.03;
 
+    /** Part of the longest warm-up that is always waited: code of the first compiler is steady too, before the second replaces it. */
+    private static final int LEAST_PART = 3;
+
     private final LongSupplier clock;
     private final int runs;
     private final long batchNanos;
@@ -61,7 +64,7 @@ final class Meter {
         return new Rate(median(rates), rates[0], rates[runs - 1], settled);
     }
 
-    /** Repeats work until three batches agree within 3 %; returns whether they did in time. */
+    /** Repeats work for a while and until three batches agree within 3 %; returns whether they did in time. */
     boolean settle(LongSupplier work) {
         long start = clock.getAsLong();
         List<Double> last = new ArrayList<>();
@@ -70,10 +73,11 @@ final class Meter {
             if (last.size() > AGREEING) {
                 last.remove(0);
             }
-            if (agree(last)) {
+            long nanos = clock.getAsLong() - start;
+            if (agree(last) && nanos >= warmNanos / LEAST_PART) {
                 return true;
             }
-            if (last.size() == AGREEING && clock.getAsLong() - start > warmNanos) {
+            if (last.size() == AGREEING && nanos > warmNanos) {
                 return false;
             }
         }

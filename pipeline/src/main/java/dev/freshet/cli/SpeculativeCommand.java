@@ -14,7 +14,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -43,14 +42,6 @@ final class SpeculativeCommand implements Callable<Integer> {
     private List<Path> files = new ArrayList<>();
 
     @Option(
-            names = "--batch",
-            split = ",",
-            paramLabel = "N",
-            defaultValue = "1,8,32",
-            description = "Sequences in flight. Default: 1,8,32.")
-    private List<Integer> batches = List.of();
-
-    @Option(
             names = "--max-tokens",
             paramLabel = "N",
             defaultValue = "128",
@@ -71,9 +62,6 @@ final class SpeculativeCommand implements Callable<Integer> {
             description = "Measured passes of each mode over the prompts, after warm-up. Default: 5.")
     private int passes;
 
-    @Option(names = "--json", paramLabel = "FILE", description = "Write the results as JSON as well.")
-    private @Nullable Path json;
-
     private boolean same = true;
 
     SpeculativeCommand(Terminal terminal) {
@@ -82,9 +70,8 @@ final class SpeculativeCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        if (batches.isEmpty() || batches.stream().anyMatch(b -> b < 1) || passes < 1 || maxTokens < 1) {
-            throw new ConfigError(
-                    "Cannot measure: --batch, --passes and --max-tokens expected at least 1. Correct them.");
+        if (passes < 1 || maxTokens < 1) {
+            throw new ConfigError("Cannot measure: --passes and --max-tokens expected at least 1. Correct them.");
         }
         option.open(this::measure);
         return same ? 0 : Freshet.FAILED;
@@ -92,6 +79,7 @@ final class SpeculativeCommand implements Callable<Integer> {
 
     private void measure(BenchModel subject) {
         BenchReport report = new BenchReport(terminal);
+        List<Integer> batches = option.batches();
         int slots = batches.stream().mapToInt(Integer::intValue).max().orElse(1);
         int context = Math.min(subject.config().contextLength(), LONGEST_PROMPT + maxTokens + 1);
         report.working("Loading " + subject.name());
@@ -116,7 +104,7 @@ final class SpeculativeCommand implements Callable<Integer> {
                         ? "Every mode generated the same tokens."
                         : "TEXTS DIFFER between modes: this breaks the promise of the engine. Report it to the project.");
         report.json().put("same_texts", same);
-        report.write(json);
+        report.write(option.json());
     }
 
     private List<PromptSet> sets(Decoder decoder) {
