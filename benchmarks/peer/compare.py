@@ -11,10 +11,12 @@ import argparse
 import json
 import os
 import pathlib
-import statistics
+import resource
 import subprocess
 import sys
 import tempfile
+
+from table import table
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEER_FORMAT = {"f32": "f32", "bf16": "bf16", "int8": "q8_0"}
@@ -22,6 +24,16 @@ PEER_FORMAT = {"f32": "f32", "bf16": "bf16", "int8": "q8_0"}
 
 def numbers(text: str) -> list[int]:
     return [int(x) for x in text.split(",") if x]
+
+
+def busy() -> float:
+    """Seconds that all processors have worked since the machine started, or been taken by other guests of its host."""
+    ticks = [int(x) for x in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def own() -> float:
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def run(command: list[str], **more) -> str:
@@ -55,19 +67,20 @@ def peer(o: argparse.Namespace) -> dict[str, float]:
 
 
 def ours(o: argparse.Namespace) -> tuple[dict[str, float], dict]:
-    """Tokens a second of Freshet by row name, and what it says of the machine."""
+    """Tokens a second of Freshet by row name, and its whole report."""
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/bench.json"
         environment = dict(os.environ, **({"JAVA_HOME": o.java} if o.java else {}))
         command = [str(ROOT / "freshet"), "bench", "--shape", o.shape, "--attention", o.attention, "--augmented"]
         command += ["--weights", o.format, "--threads", str(o.threads), "--runs", "3", "--warm", str(o.warm)]
         command += ["--batch", ",".join(map(str, o.batch)), "--depth", ",".join(map(str, o.depth))]
-        command += ["--prompt", ",".join(map(str, o.prompt)) or "0", "--json", file]
+        command += ["--prompt", ",".join(map(str, o.prompt)) or "0"]
+        command += ["--tree", str(o.tree), "--json", file]
         run(command, env=environment)
         result = json.loads(pathlib.Path(file).read_text())
     rates = {f"decode {r['batch']} at {r['tokens']}": r["tokens_per_s"] for r in result.get("decode", [])}
     rates |= {f"prefill {r['tokens']}": r["tokens_per_s"] for r in result.get("prefill", [])}
-    return rates, result["machine"]
+    return rates, result
 
 
 def main() -> None:
@@ -83,27 +96,23 @@ def main() -> None:
     p.add_argument("--prompt", type=numbers, default=[512])
     p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--warm", type=int, default=4)
+    p.add_argument("--tree", type=int, default=16)
     p.add_argument("--java")
     p.add_argument("--json")
     o = p.parse_args()
-    rounds = []
-    machine = {}
+    rounds, reports, others = [], [], []
     for i in range(o.rounds):
+        before, before_own = busy(), own()
         theirs = peer(o)
-        mine, machine = ours(o)
+        mine, report = ours(o)
         rounds.append({name: (mine[name], theirs[name]) for name in mine if name in theirs})
+        reports.append(report)
+        others.append(busy() - before - (own() - before_own))
         print(f"round {i + 1} of {o.rounds}", file=sys.stderr)
-    print(f"{o.shape} {o.format}, {o.threads} threads, load {os.getloadavg()[0]:.1f}, {json.dumps(machine)}")
-    print("| work | Freshet, tokens/s | llama.cpp | ratio | lowest - highest |\n|---|---|---|---|---|")
-    for name in rounds[0]:
-        pairs = [r[name] for r in rounds]
-        ratios = sorted(a / b for a, b in pairs)
-        print(
-            f"| {name} | {statistics.median(a for a, _ in pairs):.1f} | {statistics.median(b for _, b in pairs):.1f} "
-            f"| {statistics.median(ratios):.2f} | {ratios[0]:.2f} - {ratios[-1]:.2f} |"
-        )
-    if o.json:
-        pathlib.Path(o.json).write_text(json.dumps({"options": vars(o), "machine": machine, "rounds": rounds}, indent=1))
+        data = {"options": vars(o), "rounds": rounds, "reports": reports, "others_cpu_s": others}
+        if o.json:
+            pathlib.Path(o.json).write_text(json.dumps(data, indent=1))
+    print(table([data]))
 
 
 if __name__ == "__main__":
