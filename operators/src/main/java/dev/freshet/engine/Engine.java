@@ -3,8 +3,6 @@ package dev.freshet.engine;
 import dev.freshet.kernel.Paths;
 import dev.freshet.model.Batch;
 import dev.freshet.model.Model;
-import dev.freshet.request.ErrorCode;
-import dev.freshet.request.RequestError;
 import dev.freshet.request.SpeculationMode;
 import dev.freshet.sampling.Logprobs;
 import dev.freshet.sampling.Sampler;
@@ -91,8 +89,19 @@ public final class Engine {
      * @return committed tokens that will be run again
      */
     public int restore(SequenceSnapshot snapshot, StopCondition stop) {
+        return restore(snapshot, stop, false);
+    }
+
+    /** The same for a sequence that is kept at its end, or not: {@link GenerationRequest#kept()}. */
+    public int restore(SequenceSnapshot snapshot, StopCondition stop, boolean kept) {
         GenerationRequest request = new GenerationRequest(
-                snapshot.id(), snapshot.prompt(), snapshot.params(), stop, snapshot.speculation(), snapshot.priority());
+                snapshot.id(),
+                snapshot.prompt(),
+                snapshot.params(),
+                stop,
+                snapshot.speculation(),
+                snapshot.priority(),
+                kept);
         Sequence sequence = new Sequence(request, snapshot.output(), config.endTokens(), arrivals++);
         SequenceStats stats = snapshot.stats();
         sequence.drafts = stats.drafts();
@@ -104,6 +113,19 @@ public final class Engine {
         sequence.logprobs.addAll(snapshot.logprobs());
         add(sequence);
         return again;
+    }
+
+    /**
+     * Queues a sequence that goes on from another, room or not: its prompt begins with the tokens that were kept. A state that does
+     * not fit this model is not used.
+     *
+     * @return tokens of the prompt that need not be run
+     */
+    public int follow(GenerationRequest request, Continuation before) {
+        Sequence sequence = new Sequence(request, config.endTokens(), arrivals++);
+        int cached = snapshots.follow(sequence, before);
+        add(sequence);
+        return cached;
     }
 
     private void add(Sequence sequence) {
@@ -189,9 +211,11 @@ public final class Engine {
             s.stepStart = s.outputLength();
             s.fresh.clear();
             int rows = planned.draft == null ? acceptChunk(planned) : acceptDraft(planned, drafted);
-            paths.add(first, path, s.finish == null ? rows : 0);
+            // What is kept of a sequence holds all tokens but the last one, however many a draft brought with it.
+            int lasting = s.finish == null ? rows : s.keepsState() ? s.length - 1 - s.committed : 0;
+            paths.add(first, path, lasting);
             first += planned.rows;
-            s.committed += s.finish == null ? rows : 0;
+            s.committed += lasting;
             int n = s.outputLength() - s.stepStart;
             generated += n;
             if (n > 0) {
@@ -205,6 +229,7 @@ public final class Engine {
         }
         model.commit(paths);
         for (Sequence s : ended) {
+            s.continuation = s.keepsState() ? snapshots.keep(s) : null;
             finished.add(s.finished());
             model.release(s.slot, s.committed);
         }
@@ -341,12 +366,7 @@ public final class Engine {
     private int draw(Sequence s, int logitRow) {
         int token = sampler.sample(model.logits(), logitRow * model.vocabSize(), s.params, s.history, s.forbiddenNow());
         if (token == Sampler.NUMERIC_FAULT) {
-            s.finish = FinishReason.ERROR;
-            s.error = new RequestError(
-                    ErrorCode.NUMERIC_FAULT,
-                    null,
-                    "The model gave no finite logits at position " + s.length
-                            + ". Check the weights or the parameters.");
+            s.fail();
             return -1;
         }
         take(s, logitRow, token);

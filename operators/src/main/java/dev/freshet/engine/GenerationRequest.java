@@ -12,6 +12,7 @@ import dev.freshet.request.SpeculationMode;
  * @param stop sees each generated token
  * @param speculation drafting mode
  * @param priority smaller is admitted earlier; equal values in order of arrival
+ * @param kept whether the sequence is kept at its end for another to go on from it
  */
 public record GenerationRequest(
         String id,
@@ -19,4 +20,17 @@ public record GenerationRequest(
         SamplingParams params,
         StopCondition stop,
         SpeculationMode speculation,
-        int priority) {}
+        int priority,
+        boolean kept) {
+
+    /** A request that nothing goes on from. */
+    public GenerationRequest(
+            String id,
+            int[] prompt,
+            SamplingParams params,
+            StopCondition stop,
+            SpeculationMode speculation,
+            int priority) {
+        this(id, prompt, params, stop, speculation, priority, false);
+    }
+}

@@ -28,6 +28,7 @@ final class Sequence {
     final SpeculationMode speculation;
     final StopCondition stop;
     final int priority;
+    final boolean kept;
     final long arrival;
     final TokenHistory history;
     final List<Logprobs> logprobs = new ArrayList<>();
@@ -78,6 +79,10 @@ final class Sequence {
     @Nullable
     RequestError error;
 
+    /** What is kept of the sequence, from its end on. */
+    @Nullable
+    Continuation continuation;
+
     Sequence(GenerationRequest request, Set<Integer> endTokens, long arrival) {
         this(request, new int[0], endTokens, arrival);
     }
@@ -88,6 +93,7 @@ final class Sequence {
         speculation = request.speculation();
         stop = request.stop();
         priority = request.priority();
+        kept = request.kept();
         this.arrival = arrival;
         promptLength = request.prompt().length;
         length = promptLength + output.length;
@@ -149,6 +155,15 @@ final class Sequence {
         }
     }
 
+    /** Ends the sequence because the model gave no logits to draw from. */
+    void fail() {
+        finish = FinishReason.ERROR;
+        error = new RequestError(
+                ErrorCode.NUMERIC_FAULT,
+                null,
+                "The model gave no finite logits at position " + length + ". Check the weights or the parameters.");
+    }
+
     /** Why the sequence can never run, or null. */
     @Nullable
     RequestError obstacle(int vocabSize, int contextLength) {
@@ -184,6 +199,17 @@ final class Sequence {
         return lookup;
     }
 
+    /** Whether the sequence has ended and its state is wanted. */
+    boolean keepsState() {
+        return kept && (finish == FinishReason.STOP || finish == FinishReason.LENGTH);
+    }
+
+    /** All known tokens but a stop token at the end, which ends the answer and is no part of it. */
+    int[] lasting() {
+        boolean stopToken = stopMatch != null && stopMatch.text() == null;
+        return Arrays.copyOf(tokens, stopToken ? length - 1 : length);
+    }
+
     SequenceStats stats() {
         return new SequenceStats(
                 promptLength, outputLength(), drafts, draftTokens, acceptedDraftTokens, resumed, recomputedTokens);
@@ -205,6 +231,7 @@ final class Sequence {
 
     StepResult.Finished finished() {
         FinishReason reason = finish == null ? FinishReason.ABORT : finish;
-        return new StepResult.Finished(id, reason, stopMatch, error, output(), List.copyOf(logprobs), stats());
+        return new StepResult.Finished(
+                id, reason, stopMatch, error, output(), List.copyOf(logprobs), stats(), continuation);
     }
 }

@@ -70,6 +70,24 @@ final class Snapshots {
                 model.stateName(), values, s.hidden == null || !s.hiddenReady ? null : s.hidden.clone());
     }
 
+    /** What is kept of a sequence that ended and still has its slot; the hidden state is not that of the last committed token. */
+    Continuation keep(Sequence s) {
+        float[] values = new float[model.stateFloats(s.committed)];
+        model.saveState(s.slot, s.committed, values);
+        return new Continuation(s.lasting(), s.committed, new SequenceState(model.stateName(), values, null));
+    }
+
+    /** Has a sequence go on from what was kept, where that fits; returns the tokens that need not be run. */
+    int follow(Sequence sequence, Continuation before) {
+        SequenceState state = before.state();
+        if (state == null || !fits(state, before.committed(), sequence.length)) {
+            return 0;
+        }
+        sequence.committed = before.committed();
+        sequence.restored = state;
+        return before.committed();
+    }
+
     /** Gives a sequence the position and the state of its snapshot, or has it run again; returns the tokens to be run again. */
     int resume(Sequence sequence, SequenceSnapshot snapshot) {
         SequenceState state = snapshot.state();

@@ -34,6 +34,7 @@ public record StepResult(List<String> admitted, List<Accepted> accepted, List<Fi
      * @param tokens all generated tokens, a stop token included
      * @param logprobs one for each token, empty when not requested
      * @param stats counts of the sequence
+     * @param kept what another sequence goes on from, with reason STOP or LENGTH, when the request asked for it
      */
     public record Finished(
             String id,
@@ -42,7 +43,8 @@ public record StepResult(List<String> admitted, List<Accepted> accepted, List<Fi
             @Nullable RequestError error,
             int[] tokens,
             List<Logprobs> logprobs,
-            SequenceStats stats) {}
+            SequenceStats stats,
+            @Nullable Continuation kept) {}
 
     /**
      * Counts of one step.

@@ -6,6 +6,7 @@ import dev.freshet.request.PromptRequest;
 import dev.freshet.request.RequestError;
 import dev.freshet.request.RequestValidator;
 import dev.freshet.request.SamplingParams;
+import dev.freshet.request.SessionTurn;
 import dev.freshet.request.SpeculationMode;
 import dev.freshet.request.Validated;
 import dev.freshet.schema.Prompt;
@@ -22,11 +23,13 @@ import org.jspecify.annotations.Nullable;
 final class Admission {
 
     private static final double NANOS_PER_MILLI = 1e6;
+    private static final int[] NONE = {};
 
     private final RequestValidator validator;
     private final ServedModel served;
     private final SpeculationMode speculation;
     private final Set<String> modelNames;
+    private final boolean conversations;
     private final Clock clock;
 
     /** What became of a request. */
@@ -50,17 +53,20 @@ final class Admission {
      * Creates an admission.
      *
      * @param modelNames names of the model that requests may use; the name {@code *} stands for all
+     * @param conversations whether requests may belong to a session
      */
     Admission(
             RequestValidator validator,
             ServedModel served,
             SpeculationMode speculation,
             Set<String> modelNames,
+            boolean conversations,
             Clock clock) {
         this.validator = validator;
         this.served = served;
         this.speculation = speculation;
         this.modelNames = modelNames;
+        this.conversations = conversations;
         this.clock = clock;
     }
 
@@ -78,19 +84,27 @@ final class Admission {
                     invalid.error());
         }
         PromptRequest request = ((Validated.Accepted) validated).request();
-        String key = request.sessionId() == null ? request.id() : request.sessionId();
+        SessionTurn session = request.session();
+        String key = session == null ? request.id() : session.id();
         RequestError error = obstacle(request);
         int[] tokens = {};
+        int[] opening = {};
         SamplingParams params = request.params();
         if (error == null) {
-            Texts.Encoded encoded = encode(request);
-            if (encoded instanceof Texts.Refused refused) {
+            Texts.Encoded encoded = encode(request, false);
+            // Whether a turn opens its session is not known before the turns ahead of it have ended.
+            Texts.Encoded next = session == null || encoded instanceof Texts.Refused ? encoded : encode(request, true);
+            if (next instanceof Texts.Refused refused) {
                 error = refused.error();
             } else {
-                tokens = ((Texts.Tokens) encoded).ids();
+                tokens = ((Texts.Tokens) next).ids();
+                opening = ((Texts.Tokens) encoded).ids();
                 params = ending(params, ((Texts.Tokens) encoded).endTokens());
                 error = validator.checkLength(
-                        request.id(), tokens.length, served.model().contextLength());
+                        request.id(),
+                        Math.max(tokens.length, opening.length),
+                        served.model().contextLength());
+                error = error == null && opening.length == 0 ? empty(request) : error;
             }
         }
         if (error != null) {
@@ -105,12 +119,21 @@ final class Admission {
                 request.returnTokenIds(),
                 echo(request, tokens),
                 arrivedMillis,
-                request.deadlineMillis());
-        Flight flight = begin(ticket, params, tokens, arrivedNanos);
+                request.deadlineMillis(),
+                session);
+        Flight flight = begin(ticket, params, tokens, session == null ? NONE : opening, arrivedNanos);
         SpeculationMode mode = request.speculation() == null ? speculation : request.speculation();
         GenerationRequest sequence =
                 new GenerationRequest(origin.position(), tokens, params, flight.text, mode, request.priority());
         return new Admitted(sequence, flight);
+    }
+
+    private static RequestError empty(PromptRequest request) {
+        return new RequestError(
+                ErrorCode.EMPTY_PROMPT,
+                request.chat() ? "messages" : "prompt",
+                "Cannot serve request " + request.id() + ": expected a prompt of at least one token, got none. Send"
+                        + " something to continue.");
     }
 
     private @Nullable RequestError obstacle(PromptRequest request) {
@@ -122,13 +145,20 @@ final class Admission {
                     "Cannot serve request " + request.id() + ": expected the model " + served.name()
                             + ", got another. Correct the model, or leave it out.");
         }
+        if (request.session() != null && !conversations) {
+            return new RequestError(
+                    ErrorCode.INVALID_PARAM,
+                    "session_id",
+                    "Cannot serve request " + request.id() + ": expected no session_id, since this job keeps no"
+                            + " conversations, got one. Set conversations.enabled for the job, or leave it out.");
+        }
         return RequestValidator.checkTokens(request, served.model().vocabSize());
     }
 
     /** A tokenizer that fails on some text must not fail the job. */
-    private Texts.Encoded encode(PromptRequest request) {
+    private Texts.Encoded encode(PromptRequest request, boolean next) {
         try {
-            return served.texts().encode(request);
+            return next ? served.texts().encodeNext(request) : served.texts().encode(request);
         } catch (RuntimeException e) {
             return new Texts.Refused(new RequestError(
                     ErrorCode.INTERNAL,
@@ -156,11 +186,11 @@ final class Admission {
         return request.prompt() == null ? served.texts().decode(tokens) : request.prompt();
     }
 
-    private Flight begin(Ticket ticket, SamplingParams params, int[] tokens, long arrivedNanos) {
+    private Flight begin(Ticket ticket, SamplingParams params, int[] tokens, int[] opening, long arrivedNanos) {
         Long deadline = ticket.deadlineMillis();
         long deadlineNanos =
                 deadline == null ? Long.MAX_VALUE : arrivedNanos + (deadline - ticket.arrivedMillis()) * 1_000_000;
-        return new Flight(ticket, params, served.texts().begin(params, tokens), arrivedNanos, deadlineNanos);
+        return new Flight(ticket, params, served.texts().begin(params, tokens), opening, arrivedNanos, deadlineNanos);
     }
 
     /** The flight of a restored request; its text has seen the tokens of the checkpoint. */
@@ -177,6 +207,7 @@ final class Admission {
                 restored.sequence().params(),
                 served.texts()
                         .begin(restored.sequence().params(), restored.sequence().prompt()),
+                restored.opening(),
                 nowNanos - (long) (elapsed * NANOS_PER_MILLI),
                 deadlineNanos);
         for (int token : restored.sequence().output()) {
@@ -185,6 +216,7 @@ final class Admission {
         flight.text.take();
         flight.emittedTokens = restored.sequence().output().length;
         flight.chunks = restored.chunks();
+        flight.cachedTokens = restored.cachedTokens();
         flight.queuedMillis = restored.queuedMillis();
         flight.firstTokenMillis = restored.firstTokenMillis();
         flight.lastTokenNanos = nowNanos;

@@ -76,7 +76,7 @@ public final class Answers {
         RequestError reason = error == null ? finished.error() : error;
         c.setError(reason == null ? null : failure(reason));
         c.setLogprobs(flight.params.logprobs() < 0 ? null : logprobs(finished.logprobs()));
-        c.setUsage(usage(finished.stats()));
+        c.setUsage(usage(flight, finished.stats()));
         c.setMetrics(metrics(flight, finished.stats(), nowNanos));
         c.setSeed(flight.params.seed());
         return new Outbound.Completed(c, ticket.key(), ticket.origin());
@@ -104,7 +104,7 @@ public final class Answers {
         if (finished != null) {
             chunk.setFinishReason(name(finished.reason()));
             chunk.setStopReason(stopReason(finished.stop()));
-            chunk.setUsage(usage(finished.stats()));
+            chunk.setUsage(usage(flight, finished.stats()));
         }
         return new KeyedChunk(ticket.key(), chunk);
     }
@@ -124,8 +124,8 @@ public final class Answers {
         return c;
     }
 
-    private static Usage usage(SequenceStats stats) {
-        return new Usage((long) stats.promptTokens(), (long) stats.generatedTokens(), 0L);
+    private static Usage usage(Flight flight, SequenceStats stats) {
+        return new Usage((long) stats.promptTokens(), (long) stats.generatedTokens(), (long) flight.cachedTokens);
     }
 
     private static RequestMetrics metrics(Flight flight, SequenceStats stats, long nowNanos) {

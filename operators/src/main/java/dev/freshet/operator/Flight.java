@@ -8,9 +8,15 @@ final class Flight {
     /** A time that has not come. */
     static final double NEVER = -1;
 
-    final Ticket ticket;
+    /** The number of a turn is known as soon as it begins. */
+    Ticket ticket;
+
     final SamplingParams params;
-    final Texts.Growing text;
+    /** A turn gets its text when it begins, since the text follows all of the conversation. */
+    Texts.Growing text;
+
+    /** Prompt of a turn that opens its session; of one that continues it, it differs from the prompt of the sequence. */
+    final int[] opening;
 
     /** Monotonic time of arrival; before the start of this process for a restored request. */
     final long arrivedNanos;
@@ -24,10 +30,20 @@ final class Flight {
     long chunks;
     int emittedTokens;
 
-    Flight(Ticket ticket, SamplingParams params, Texts.Growing text, long arrivedNanos, long deadlineNanos) {
+    /** Tokens of the prompt that an earlier turn had computed. */
+    int cachedTokens;
+
+    Flight(
+            Ticket ticket,
+            SamplingParams params,
+            Texts.Growing text,
+            int[] opening,
+            long arrivedNanos,
+            long deadlineNanos) {
         this.ticket = ticket;
         this.params = params;
         this.text = text;
+        this.opening = opening;
         this.arrivedNanos = arrivedNanos;
         this.deadlineNanos = deadlineNanos;
     }

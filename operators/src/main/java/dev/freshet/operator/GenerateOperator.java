@@ -5,6 +5,7 @@ import dev.freshet.schema.Metric;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.RejectedExecutionException;
 import org.apache.flink.api.common.operators.MailboxExecutor;
@@ -14,6 +15,7 @@ import org.apache.flink.api.common.state.OperatorStateStore;
 import org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer;
 import org.apache.flink.core.io.SimpleVersionedSerialization;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
+import org.apache.flink.runtime.state.KeyedStateBackend;
 import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.StateSnapshotContext;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
@@ -56,7 +58,8 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
     private transient @Nullable ListState<byte[]> recentIdsState;
     private transient @Nullable ListState<byte[]> cancelledIdsState;
     private final transient CancelledIds cancelledIds = new CancelledIds();
-    private transient List<InFlight> restored = List.of();
+    private transient @Nullable KeyedSessions sessions;
+    private transient InFlights restored = InFlights.NONE;
     private transient boolean stepping;
     private transient boolean holdsSnapshot;
     private transient int arrivals;
@@ -84,9 +87,20 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
         ListState<byte[]> cancels = store.getUnionListState(
                 new ListStateDescriptor<>("cancelled-ids", BytePrimitiveArraySerializer.INSTANCE));
         RecentIds recent = new RecentIds(options.recentIds());
+        KeyedStateBackend<String> keyed = getKeyedStateBackend();
+        if (keyed != null) {
+            ConversationOptions kept = options.conversations();
+            sessions = new KeyedSessions(
+                    kept == null ? ConversationOptions.defaults() : kept,
+                    keyed,
+                    context.getKeyedStateStore(),
+                    clock,
+                    getMetricGroup());
+        }
         if (context.isRestored()) {
-            restored = new ArrayList<>(versionOne(store));
-            sequences.get().forEach(restored::add);
+            List<InFlight> held = new ArrayList<>(versionOne(store));
+            sequences.get().forEach(held::add);
+            restored = new InFlights(held, sessions == null ? Map.of() : sessions.restore());
             for (byte[] bytes : ids.get()) {
                 recent.addAll(bytes);
             }
@@ -125,8 +139,10 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
             serving = new Serving(
                     options,
                     model,
-                    Objects.requireNonNull(recentIds),
-                    cancelledIds,
+                    new Memory(
+                            Objects.requireNonNull(recentIds),
+                            cancelledIds,
+                            options.conversations() == null ? null : sessions),
                     blackBox,
                     getMetricGroup(),
                     clock,
@@ -138,7 +154,7 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
         }
         if (!restored.isEmpty()) {
             LOG.info("Resumed {} sequences from a checkpoint", restored.size());
-            restored = List.of();
+            restored = InFlights.NONE;
             wake();
         }
         getProcessingTimeService().registerTimer(nextTick(), this::tick);
@@ -153,6 +169,17 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
                 options.job(),
                 getRuntimeContext().getTaskInfo().getIndexOfThisSubtask(),
                 options.slots());
+    }
+
+    /** A session is looked up when a turn begins and when it ends, not when its record comes. */
+    @Override
+    @SuppressWarnings("rawtypes")
+    public void setKeyContextElement1(StreamRecord record) {}
+
+    @Override
+    public boolean hasKeyContext1() {
+        // Records of the control topic go to all subtasks, whatever keys they are responsible for.
+        return false;
     }
 
     @Override
@@ -197,6 +224,9 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
         if (holdsSnapshot) {
             // Flink has its own list by now; the copies of the states need not stay until the next checkpoint.
             Objects.requireNonNull(inFlightState).clear();
+            if (sessions != null) {
+                sessions.clearTurns();
+            }
             holdsSnapshot = false;
         }
         boolean filling =
@@ -222,6 +252,9 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
 
     private void tick(long time) {
         serving().tick();
+        if (sessions != null) {
+            sessions.expire();
+        }
         getProcessingTimeService().registerTimer(nextTick(), this::tick);
     }
 
@@ -232,7 +265,11 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
     @Override
     public void snapshotState(StateSnapshotContext context) throws Exception {
         super.snapshotState(context);
-        Objects.requireNonNull(inFlightState).update(serving().snapshot());
+        InFlights held = serving().snapshot();
+        Objects.requireNonNull(inFlightState).update(held.sequences());
+        if (sessions != null) {
+            sessions.holdTurns(held.turns());
+        }
         holdsSnapshot = true;
         Objects.requireNonNull(recentIdsState)
                 .update(List.of(Objects.requireNonNull(recentIds).toBytes()));

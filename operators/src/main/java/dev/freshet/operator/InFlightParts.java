@@ -3,6 +3,7 @@ package dev.freshet.operator;
 import dev.freshet.engine.SequenceSnapshot;
 import dev.freshet.engine.SequenceStats;
 import dev.freshet.request.SamplingParams;
+import dev.freshet.request.SessionTurn;
 import dev.freshet.request.SpeculationMode;
 import dev.freshet.sampling.Logprobs;
 import java.io.IOException;
@@ -18,7 +19,7 @@ final class InFlightParts {
 
     private InFlightParts() {}
 
-    /** The request, the same in every version so far. */
+    /** The request; what version 3 added comes last. */
     static byte[] request(InFlight record) {
         ByteWriter out = new ByteWriter();
         Ticket t = record.ticket();
@@ -35,6 +36,11 @@ final class InFlightParts {
         SequenceSnapshot s = record.sequence();
         out.text(s.id()).ints(s.prompt()).int32(number(s.speculation())).int32(s.priority());
         writeParams(s.params(), out);
+        SessionTurn session = t.session();
+        out.text(session == null ? null : session.id());
+        if (session != null) {
+            out.int32(session.number()).flag(session.last()).ints(record.opening());
+        }
         return out.toBytes();
     }
 
@@ -83,7 +89,9 @@ final class InFlightParts {
                 out.real(logprob);
             }
         }
-        return out.int32(record.sequence().committed()).toBytes();
+        return out.int32(record.sequence().committed())
+                .int32(record.cachedTokens())
+                .toBytes();
     }
 
     /**
@@ -93,7 +101,7 @@ final class InFlightParts {
      */
     static InFlight read(int version, ByteReader in, @Nullable ByteReader progress) throws IOException {
         Origin origin = EnvelopeBytes.readOrigin(in);
-        Ticket ticket = new Ticket(
+        Ticket sessionless = new Ticket(
                 origin,
                 in.presentText(),
                 in.presentText(),
@@ -102,12 +110,20 @@ final class InFlightParts {
                 in.flag(),
                 in.text(),
                 in.int64(),
-                readOptional(in));
+                readOptional(in),
+                null);
         String id = in.presentText();
         int[] prompt = in.ints();
         SpeculationMode speculation = speculation(in.int32());
         int priority = in.int32();
         SamplingParams params = readParams(in);
+        String session = version > 2 ? in.text() : null;
+        Ticket ticket = sessionless;
+        int[] opening = {};
+        if (session != null) {
+            ticket = sessionless.in(new SessionTurn(session, in.int32(), in.flag()));
+            opening = in.ints();
+        }
         in.end();
         if (progress == null) {
             SequenceSnapshot fresh = new SequenceSnapshot(
@@ -121,7 +137,7 @@ final class InFlightParts {
                     new SequenceStats(prompt.length, 0, 0, 0, 0, 0, 0),
                     0,
                     null);
-            return new InFlight("", ticket, fresh, 0, -1, -1);
+            return new InFlight("", ticket, fresh, 0, -1, -1, 0, opening);
         }
         String model = progress.presentText();
         int[] output = progress.ints();
@@ -139,10 +155,11 @@ final class InFlightParts {
         List<Logprobs> logprobs = readLogprobs(progress);
         // Version 1 does not tell how much of a prompt was done; a text that has begun is done but for its last token.
         int committed = version > 1 ? progress.int32() : output.length == 0 ? 0 : prompt.length + output.length - 1;
+        int cached = version > 2 ? progress.int32() : 0;
         progress.end();
         SequenceSnapshot sequence = new SequenceSnapshot(
                 id, prompt, output, params, speculation, priority, logprobs, stats, committed, null);
-        return new InFlight(model, ticket, sequence, chunks, queued, first);
+        return new InFlight(model, ticket, sequence, chunks, queued, first, cached, opening);
     }
 
     private static @Nullable Long readOptional(ByteReader in) throws IOException {

@@ -55,14 +55,14 @@ public final class OfflineServing implements Serving.Outputs {
                 defaults.maxTokens(),
                 defaults.emptyPrompt(),
                 null,
-                names);
+                names,
+                null);
         this.source = source;
         this.slots = slots;
         serving = new Serving(
                 options,
                 served,
-                new RecentIds(0),
-                new CancelledIds(),
+                new Memory(new RecentIds(0), new CancelledIds(), null),
                 null,
                 new UnregisteredMetricsGroup(),
                 SystemClock.getInstance(),

@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
  * @param emptyPrompt whether an empty prompt is served
  * @param blackBox directory in which the requests of a dying process are named, see {@link BlackBox}, or null for none
  * @param aliases names of the model that requests may use beside its own; the name {@code *} stands for all
+ * @param conversations how sessions are kept, or null to refuse requests that belong to one
  */
 public record OperatorOptions(
         String job,
@@ -45,7 +46,8 @@ public record OperatorOptions(
         int maxTokens,
         boolean emptyPrompt,
         @Nullable String blackBox,
-        Set<String> aliases)
+        Set<String> aliases,
+        @Nullable ConversationOptions conversations)
         implements Serializable {
 
     private static final long serialVersionUID = 1L;
@@ -69,25 +71,32 @@ public record OperatorOptions(
                 RequestLimits.defaults().maxTokens(),
                 false,
                 null,
-                Set.of());
+                Set.of(),
+                null);
     }
 
     /** Returns a copy that allows another model to go on with sequences of a checkpoint, or not. */
     public OperatorOptions withModelChange(boolean allowed) {
-        return with(inFlight, allowed, blackBox);
+        return with(inFlight, allowed, blackBox, conversations);
     }
 
     /** Returns a copy with another policy for the sequences in flight. */
     public OperatorOptions withInFlight(CheckpointPolicy policy) {
-        return with(policy, allowModelChange, blackBox);
+        return with(policy, allowModelChange, blackBox, conversations);
     }
 
     /** Returns a copy with a black box in a directory, or without. */
     public OperatorOptions withBlackBox(@Nullable String directory) {
-        return with(inFlight, allowModelChange, directory);
+        return with(inFlight, allowModelChange, directory, conversations);
     }
 
-    private OperatorOptions with(CheckpointPolicy policy, boolean modelChange, @Nullable String box) {
+    /** Returns a copy that keeps conversations, or not. */
+    public OperatorOptions withConversations(@Nullable ConversationOptions kept) {
+        return with(inFlight, allowModelChange, blackBox, kept);
+    }
+
+    private OperatorOptions with(
+            CheckpointPolicy policy, boolean modelChange, @Nullable String box, @Nullable ConversationOptions kept) {
         return new OperatorOptions(
                 job,
                 slots,
@@ -104,7 +113,8 @@ public record OperatorOptions(
                 maxTokens,
                 emptyPrompt,
                 box,
-                aliases);
+                aliases,
+                kept);
     }
 
     /** Bytes of state in a checkpoint under AUTO: an average stream of 32 MiB a second to the checkpoint storage. */

@@ -5,10 +5,9 @@ import dev.freshet.engine.EngineConfig;
 import dev.freshet.engine.SequenceSnapshot;
 import dev.freshet.engine.StepResult;
 import dev.freshet.request.ConfigError;
-import dev.freshet.request.ErrorCode;
 import dev.freshet.request.RequestError;
 import dev.freshet.request.RequestValidator;
-import dev.freshet.schema.DeadLetter;
+import dev.freshet.request.SessionTurn;
 import dev.freshet.schema.Metric;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -16,6 +15,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.BiFunction;
 import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.util.clock.Clock;
 import org.jspecify.annotations.Nullable;
@@ -37,12 +37,12 @@ final class Serving {
     private final EngineMetrics metrics;
     private final Admission admission;
     private final Answers answers;
-    private final RecentIds recentIds;
-    private final CancelledIds cancelled;
+    private final Memory memory;
+    private final Refusals refusals;
     private final Quarantine quarantine;
-    private final Map<String, Flight> flights = new HashMap<>();
+    private final @Nullable Turns turns;
+    private final Flights flights = new Flights();
     private long lastBarrierNanos;
-    private long nextDeadlineNanos = Long.MAX_VALUE;
     private long intervalStartNanos;
     private @Nullable Long firstArrivalNanos;
     private long lastStepNanos;
@@ -60,16 +60,14 @@ final class Serving {
     Serving(
             OperatorOptions options,
             ServedModel served,
-            RecentIds recentIds,
-            CancelledIds cancelled,
+            Memory memory,
             @Nullable BlackBox blackBox,
             MetricGroup group,
             Clock clock,
             Outputs out) {
         this.options = options;
         this.served = served;
-        this.recentIds = recentIds;
-        this.cancelled = cancelled;
+        this.memory = memory;
         this.clock = clock;
         this.out = out;
         engine = new Engine(
@@ -86,8 +84,13 @@ final class Serving {
                 served,
                 options.speculation(),
                 options.modelNames(served.name()),
+                options.conversations() != null && memory.sessions() != null,
                 clock);
+        turns = options.conversations() == null || memory.sessions() == null
+                ? null
+                : new Turns(options.conversations(), memory.sessions(), served, options.allowModelChange());
         answers = new Answers(served);
+        refusals = new Refusals(memory.recent(), out, answers, metrics, clock);
         lastBarrierNanos = clock.relativeTimeNanos();
         intervalStartNanos = lastBarrierNanos;
     }
@@ -97,31 +100,65 @@ final class Serving {
      *
      * @throws ConfigError when another model generated them and the job does not allow that
      */
-    void resume(List<InFlight> restored) {
-        for (InFlight one : restored) {
-            boolean sameModel = one.model().isEmpty() || one.model().equals(served.fingerprint());
-            if (!sameModel && !options.allowModelChange()) {
-                throw new ConfigError(
-                        "Cannot restore the checkpoint: expected sequences of the model " + served.fingerprint()
-                                + ", got some of " + one.model()
-                                + ". Start with that model, or allow the change and let them begin again.");
-            }
-            InFlight usable = sameModel ? one : one.begunAgain();
-            Flight flight = admission.resume(usable);
-            if (quarantine.holds(usable.sequence().id())) {
-                giveUp(flight, null);
-                continue;
-            }
-            flights.put(usable.sequence().id(), flight);
-            int again = engine.restore(usable.sequence(), flight.text);
-            quarantine.admit(usable.sequence().id());
-            nextDeadlineNanos = Math.min(nextDeadlineNanos, flight.deadlineNanos);
-            metrics.resumed();
-            metrics.recomputed(again);
+    void resume(InFlights restored) {
+        restored.sequences().forEach(this::resume);
+        for (List<InFlight> session : restored.turns().values()) {
+            resumeTurns(session);
         }
         if (!restored.isEmpty()) {
             firstArrivalNanos = clock.relativeTimeNanos();
         }
+    }
+
+    private void resume(InFlight one) {
+        InFlight usable = one.with(served.fingerprint(), options.allowModelChange());
+        Flight flight = admission.resume(usable);
+        if (quarantine.holds(usable.sequence().id())) {
+            refusals.giveUp(flight, null);
+            return;
+        }
+        flights.add(usable.sequence().id(), flight);
+        restore(usable, flight, false);
+    }
+
+    private void resumeTurns(List<InFlight> session) {
+        Turns conversations = conversations();
+        for (InFlight one : session) {
+            InFlight usable = one.with(served.fingerprint(), options.allowModelChange());
+            Flight flight = admission.resume(usable);
+            flights.add(usable.sequence().id(), flight);
+            conversations.restore(new Admission.Admitted(usable.request(flight.text), flight));
+        }
+        Flight flight = flights.get(session.get(0).sequence().id());
+        InFlight running = session.get(0).with(served.fingerprint(), options.allowModelChange());
+        if (quarantine.holds(running.sequence().id())) {
+            flights.remove(running.sequence().id());
+            conversations.end(flight, Turns.withdrawn(running.sequence().id()));
+            refusals.giveUp(flight, null);
+            beginNext(flight.ticket);
+        } else {
+            restore(running, flight, !session(flight.ticket).last());
+        }
+    }
+
+    private void restore(InFlight usable, Flight flight, boolean kept) {
+        int again = engine.restore(usable.sequence(), flight.text, kept);
+        quarantine.admit(usable.sequence().id());
+        metrics.resumed();
+        metrics.recomputed(again);
+    }
+
+    private Turns conversations() {
+        if (turns == null) {
+            throw new ConfigError(
+                    "Cannot restore the checkpoint: expected no turns of conversations in it, since this job"
+                            + " keeps none, got some. Set conversations.enabled to true.");
+        }
+        return turns;
+    }
+
+    private static SessionTurn session(Ticket ticket) {
+        return Objects.requireNonNull(ticket.session());
     }
 
     /**
@@ -131,7 +168,7 @@ final class Serving {
      */
     Admission.@Nullable Admitted arrive(Inbound inbound) {
         if (inbound instanceof Inbound.Rejected rejected) {
-            deadLetter(rejected.letter());
+            refusals.deadLetter(rejected.letter());
             return null;
         }
         if (inbound instanceof Inbound.Cancel cancel) {
@@ -139,91 +176,46 @@ final class Serving {
             return null;
         }
         Inbound.Prompt prompt = (Inbound.Prompt) inbound;
-        if (repeated(prompt)) {
+        if (refusals.repeated(prompt)) {
             return null;
         }
         Admission.Result result = admission.admit(prompt.request(), prompt.origin());
         if (result instanceof Admission.Admitted admitted) {
             if (quarantine.holds(admitted.sequence().id())) {
-                giveUp(admitted.flight(), prompt.value());
+                refusals.giveUp(admitted.flight(), prompt.value());
                 return null;
             }
-            if (!cancelled.take(admitted.flight().ticket.id())) {
+            if (!memory.cancelled().take(admitted.flight().ticket.id())) {
                 return admitted;
             }
             result = Admission.Refused.of(
-                    admitted.flight(), cancellation(admitted.flight().ticket.id(), 0));
+                    admitted.flight(),
+                    Flights.cancelled(admitted.flight().ticket.id(), 0));
         }
-        refuse((Admission.Refused) result, prompt.origin());
+        refusals.refuse((Admission.Refused) result, prompt.origin());
         return null;
-    }
-
-    private void giveUp(Flight flight, byte @Nullable [] value) {
-        if (flight.ticket.stream()) {
-            out.chunk(answers.refusalChunk(Admission.Refused.of(flight, Quarantine.error())));
-        }
-        deadLetter(Quarantine.letter(flight.ticket, value));
-    }
-
-    private void refuse(Admission.Refused refused, Origin origin) {
-        metrics.refused(refused.error().code());
-        if (refused.stream()) {
-            out.chunk(answers.refusalChunk(refused));
-        }
-        out.outcome(answers.refusal(refused, origin));
     }
 
     /** Ends a request wherever it is: in a slot, in the queue, or, when it has not come yet, as soon as it comes. */
     private void cancel(String id) {
-        List<String> found = new ArrayList<>();
-        flights.forEach((position, flight) -> {
-            if (flight.ticket.id().equals(id)) {
-                found.add(position);
-            }
-        });
-        if (found.isEmpty() && !recentIds.knows(id)) {
-            cancelled.add(id);
+        List<String> found = flights.of(id);
+        if (found.isEmpty() && !memory.recent().knows(id)) {
+            memory.cancelled().add(id);
         }
-        for (String position : found) {
-            StepResult.Finished ended = engine.cancel(position);
-            if (ended != null) {
-                complete(ended, cancellation(id, ended.tokens().length), clock.relativeTimeNanos());
-            }
+        for (String sequence : found) {
+            end(sequence, Flights::cancelled, clock.relativeTimeNanos());
         }
     }
 
-    private static RequestError cancellation(String id, int tokens) {
-        return new RequestError(
-                ErrorCode.CANCELLED,
-                null,
-                "Cannot finish request " + id + ": expected its end, got a cancellation after " + tokens
-                        + " tokens. Send it again under another id if the text is wanted after all.");
-    }
-
-    /** Whether the record is a known request sent again, which then has had its answer or will get it. */
-    private boolean repeated(Inbound.Prompt prompt) {
-        String id = prompt.request().getId();
-        if (id == null || id.isBlank()) {
-            id = prompt.origin().fallbackId();
-            if (id.equals(prompt.origin().position())) {
-                return false;
-            }
+    /** Ends a request early, unless it has just been answered because of another one's end. */
+    private void end(String sequence, BiFunction<String, Integer, RequestError> why, long now) {
+        Flight flight = flights.find(sequence);
+        if (flight != null) {
+            StepResult.Finished cancelled = engine.cancel(sequence);
+            // A turn that waits for another one is not in the engine.
+            StepResult.Finished ended = cancelled == null ? Turns.withdrawn(sequence) : cancelled;
+            complete(ended, why.apply(flight.ticket.id(), ended.tokens().length), now);
         }
-        switch (recentIds.see(id, prompt.value())) {
-            case NEW:
-                return false;
-            case REPEATED:
-                metrics.duplicate();
-                return true;
-            default:
-                deadLetter(DeadLetters.conflict(prompt, id, clock.absoluteTimeMillis()));
-                return true;
-        }
-    }
-
-    private void deadLetter(DeadLetter letter) {
-        metrics.deadLettered();
-        out.outcome(new Outbound.DeadLettered(letter));
     }
 
     /**
@@ -231,28 +223,62 @@ final class Serving {
      * checkpoint interval is let in beyond the queue, up to a limit.
      */
     boolean hasRoom() {
-        if (engine.waiting() < options.queue()) {
+        // A waiting turn gets the place in the engine's queue that it takes here.
+        int waiting = engine.waiting() + (turns == null ? 0 : turns.waiting());
+        if (waiting < options.queue()) {
             return true;
         }
         long now = clock.relativeTimeNanos();
         long interval = options.checkpointInterval().toNanos();
-        if (interval > 0 && now - lastBarrierNanos > interval && engine.hasRoom()) {
+        if (interval > 0 && now - lastBarrierNanos > interval && waiting < options.queue() + RELIEF) {
             lastBarrierNanos = now;
             return true;
         }
         return false;
     }
 
-    /** Gives a sequence to the engine; there must be room. */
+    /** Gives a sequence to the engine; there must be room. A turn of a session in flight waits for the others. */
     void submit(Admission.Admitted admitted) {
         Flight flight = admitted.flight();
+        String sequence = admitted.sequence().id();
         if (firstArrivalNanos == null) {
             firstArrivalNanos = flight.arrivedNanos;
         }
-        flights.put(admitted.sequence().id(), flight);
-        nextDeadlineNanos = Math.min(nextDeadlineNanos, flight.deadlineNanos);
-        engine.submit(admitted.sequence());
-        quarantine.admit(admitted.sequence().id());
+        if (flight.ticket.session() == null) {
+            flights.add(sequence, flight);
+            engine.submit(admitted.sequence());
+            quarantine.admit(sequence);
+            return;
+        }
+        Turns conversations = Objects.requireNonNull(turns);
+        RequestError full = conversations.join(admitted);
+        if (full != null) {
+            refusals.refuse(Admission.Refused.of(flight, full), flight.ticket.origin());
+            return;
+        }
+        flights.add(sequence, flight);
+        if (conversations.first(session(flight.ticket).id()) == admitted) {
+            beginNext(flight.ticket);
+        }
+    }
+
+    /** Begins the first turn of a session that fits it; those before it are answered with what is wrong. */
+    private void beginNext(Ticket ticket) {
+        Turns conversations = Objects.requireNonNull(turns);
+        Admission.Admitted next = conversations.first(session(ticket).id());
+        while (next != null) {
+            String sequence = next.sequence().id();
+            Turns.Start start = conversations.start(next);
+            if (start instanceof Turns.Ready ready) {
+                next.flight().cachedTokens = engine.follow(ready.sequence(), ready.before());
+                quarantine.admit(sequence);
+                return;
+            }
+            Flight flight = flights.remove(sequence);
+            conversations.end(flight, Turns.withdrawn(sequence));
+            refusals.refuse(Admission.Refused.of(flight, ((Turns.Refused) start).error()), flight.ticket.origin());
+            next = conversations.first(session(ticket).id());
+        }
     }
 
     /** Whether nothing is in flight. */
@@ -283,7 +309,7 @@ final class Serving {
                 Math.min(options.slots(), engine.running() + result.finished().size());
         metrics.stepped(result.stats(), lastBusy);
         for (String id : result.admitted()) {
-            Flight flight = flight(id);
+            Flight flight = flights.get(id);
             if (flight.queuedMillis == Flight.NEVER) {
                 flight.queuedMillis = flight.millisSinceArrival(now);
                 metrics.admitted(flight.queuedMillis);
@@ -292,7 +318,7 @@ final class Serving {
         Map<String, StepResult.Finished> finished = new HashMap<>();
         result.finished().forEach(f -> finished.put(f.id(), f));
         for (StepResult.Accepted accepted : result.accepted()) {
-            Flight flight = flight(accepted.id());
+            Flight flight = flights.get(accepted.id());
             time(flight, accepted.tokens().length, now);
             if (!finished.containsKey(accepted.id())) {
                 String text = flight.text.take();
@@ -317,7 +343,7 @@ final class Serving {
     }
 
     private void complete(StepResult.Finished finished, @Nullable RequestError error, long now) {
-        Flight flight = Objects.requireNonNull(flights.remove(finished.id()));
+        Flight flight = flights.remove(finished.id());
         quarantine.ended(finished.id());
         String taken = flight.ticket.stream() ? flight.text.take() : "";
         String text = flight.text.finish();
@@ -331,39 +357,16 @@ final class Serving {
         RequestError reason = error == null ? finished.error() : error;
         metrics.finished(finished.reason(), flight.millisSinceArrival(now), reason == null ? null : reason.code());
         out.outcome(answers.completion(flight, finished, text, error, now));
-    }
-
-    private Flight flight(String id) {
-        return Objects.requireNonNull(flights.get(id));
+        if (turns != null && flight.ticket.session() != null && turns.end(flight, finished)) {
+            beginNext(flight.ticket);
+        }
     }
 
     /** Ends the sequences whose deadline has passed, with what they have so far. */
     private void expire() {
         long now = clock.relativeTimeNanos();
-        if (now < nextDeadlineNanos) {
-            return;
-        }
-        List<String> late = new ArrayList<>();
-        long next = Long.MAX_VALUE;
-        for (Map.Entry<String, Flight> entry : flights.entrySet()) {
-            if (entry.getValue().deadlineNanos <= now) {
-                late.add(entry.getKey());
-            } else {
-                next = Math.min(next, entry.getValue().deadlineNanos);
-            }
-        }
-        nextDeadlineNanos = next;
-        for (String id : late) {
-            StepResult.Finished cancelled = engine.cancel(id);
-            if (cancelled != null) {
-                RequestError error = new RequestError(
-                        ErrorCode.DEADLINE_EXCEEDED,
-                        "deadline_ms",
-                        "Cannot finish request " + flight(id).ticket.id()
-                                + ": expected the end before its deadline, got " + cancelled.tokens().length
-                                + " tokens so far. Allow more time, or ask for fewer tokens.");
-                complete(cancelled, error, now);
-            }
+        for (String sequence : flights.late(now)) {
+            end(sequence, Flights::tooLate, now);
         }
     }
 
@@ -381,23 +384,28 @@ final class Serving {
     }
 
     /** Returns what a checkpoint must hold; it stays as it is while the engine goes on. */
-    List<InFlight> snapshot() {
+    InFlights snapshot() {
         lastBarrierNanos = clock.relativeTimeNanos();
-        List<InFlight> all = new ArrayList<>();
+        List<InFlight> sequences = new ArrayList<>();
+        Map<String, List<InFlight>> sessions = new HashMap<>();
         long bytes = 0;
         for (SequenceSnapshot sequence : engine.snapshot(options.inFlight(), options.autoBytes())) {
-            Flight flight = flight(sequence.id());
-            all.add(new InFlight(
-                    served.fingerprint(),
-                    flight.ticket,
-                    sequence,
-                    flight.chunks,
-                    flight.queuedMillis,
-                    flight.firstTokenMillis));
+            Flight flight = flights.get(sequence.id());
+            InFlight one = InFlight.of(served.fingerprint(), flight, sequence);
+            if (flight.ticket.session() == null) {
+                sequences.add(one);
+            } else {
+                sessions.put(session(flight.ticket).id(), new ArrayList<>(List.of(one)));
+            }
             bytes += 4L * (sequence.prompt().length + sequence.output().length);
             bytes += sequence.state() == null ? 0 : sequence.state().bytes();
         }
+        for (Map.Entry<String, List<InFlight>> session : sessions.entrySet()) {
+            for (Admission.Admitted turn : conversations().waiting(session.getKey())) {
+                session.getValue().add(InFlight.of(served.fingerprint(), turn));
+            }
+        }
         metrics.checkpointed(bytes);
-        return all;
+        return new InFlights(sequences, sessions);
     }
 }

@@ -29,6 +29,12 @@ public interface Texts {
     /** Turns text or conversation into ids; a request with ids of its own gets them back. */
     Encoded encode(PromptRequest request);
 
+    /**
+     * Turns what is new in a conversation into ids: text without a begin-of-sequence token in front, messages with the end of the
+     * assistant's turn before them.
+     */
+    Encoded encodeNext(PromptRequest request);
+
     /** Begins the text of a sequence that follows a prompt. */
     Growing begin(SamplingParams params, int[] prompt);
 

@@ -1,5 +1,6 @@
 package dev.freshet.operator;
 
+import dev.freshet.request.SessionTurn;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,6 +15,7 @@ import org.jspecify.annotations.Nullable;
  * @param echo text put in front of the answer, or null
  * @param arrivedMillis when the request arrived, epoch milliseconds
  * @param deadlineMillis when the answer becomes worthless, epoch milliseconds, or null
+ * @param session place in a conversation, or null
  */
 record Ticket(
         Origin origin,
@@ -24,4 +26,11 @@ record Ticket(
         boolean returnTokenIds,
         @Nullable String echo,
         long arrivedMillis,
-        @Nullable Long deadlineMillis) {}
+        @Nullable Long deadlineMillis,
+        @Nullable SessionTurn session) {
+
+    /** The same in a conversation. */
+    Ticket in(SessionTurn turn) {
+        return new Ticket(origin, id, key, chat, stream, returnTokenIds, echo, arrivedMillis, deadlineMillis, turn);
+    }
+}

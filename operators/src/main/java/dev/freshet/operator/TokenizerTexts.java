@@ -35,20 +35,32 @@ public final class TokenizerTexts implements Texts {
 
     @Override
     public Encoded encode(PromptRequest request) {
+        return encode(request, false);
+    }
+
+    @Override
+    public Encoded encodeNext(PromptRequest request) {
+        return encode(request, true);
+    }
+
+    private Encoded encode(PromptRequest request, boolean next) {
         int[] ids = request.promptTokenIds();
         if (ids != null) {
             return new Tokens(ids, NONE);
         }
         if (!request.chat()) {
-            return encoded(tokenizer.encodePrompt(request.prompt() == null ? "" : request.prompt()), NONE);
+            String text = request.prompt() == null ? "" : request.prompt();
+            return encoded(next ? tokenizer.encodeNext(text) : tokenizer.encodePrompt(text), NONE);
         }
         Optional<ChatFormat> format =
                 request.chatFormat() == null ? Optional.of(chatFormat) : ChatFormat.find(request.chatFormat());
         if (format.isEmpty()) {
             return new Refused(ChatFormat.unknown());
         }
-        return encoded(
-                format.get().encode(request.messages(), tokenizer), format.get().endTokens(tokenizer));
+        EncodedPrompt messages = next
+                ? format.get().encodeNext(request.messages(), tokenizer)
+                : format.get().encode(request.messages(), tokenizer);
+        return encoded(messages, format.get().endTokens(tokenizer));
     }
 
     private static Encoded encoded(EncodedPrompt prompt, int[] ends) {

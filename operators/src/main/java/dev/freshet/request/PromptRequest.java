@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param returnTokenIds whether the completion carries its token ids
  * @param priority smaller runs earlier; 0 by default
  * @param deadlineMillis epoch milliseconds after which the request is worthless, or null
- * @param sessionId conversation to continue, or null
+ * @param session conversation to continue, or null
  * @param model requested model name, or null
  */
 public record PromptRequest(
@@ -34,7 +34,7 @@ public record PromptRequest(
         boolean returnTokenIds,
         int priority,
         @Nullable Long deadlineMillis,
-        @Nullable String sessionId,
+        @Nullable SessionTurn session,
         @Nullable String model) {
 
     // Spelled out because a compact constructor loses the annotation of the array parameter.
@@ -51,7 +51,7 @@ public record PromptRequest(
             boolean returnTokenIds,
             int priority,
             @Nullable Long deadlineMillis,
-            @Nullable String sessionId,
+            @Nullable SessionTurn session,
             @Nullable String model) {
         this.id = id;
         this.prompt = prompt;
@@ -65,7 +65,7 @@ public record PromptRequest(
         this.returnTokenIds = returnTokenIds;
         this.priority = priority;
         this.deadlineMillis = deadlineMillis;
-        this.sessionId = sessionId;
+        this.session = session;
         this.model = model;
     }
 

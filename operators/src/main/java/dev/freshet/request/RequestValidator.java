@@ -61,7 +61,7 @@ public final class RequestValidator {
         List<ChatMessage> messages = prompt(record, checks);
         SamplingParams params = params(record, id, checks);
         SpeculationMode speculation = speculation(record.getSpeculative(), checks);
-        checks.name("session_id", record.getSessionId(), MAX_NAME);
+        SessionTurn session = session(record, checks);
         checks.name("model", record.getModel(), MAX_NAME);
         int priority = (int) checks.whole("priority", record.getPriority(), 0, Integer.MIN_VALUE, Integer.MAX_VALUE);
         long deadline = checks.whole("deadline_ms", record.getDeadlineMs(), 0, 1, limits.deadlineMillis());
@@ -82,8 +82,21 @@ public final class RequestValidator {
                 record.getReturnTokenIds(),
                 priority,
                 record.getDeadlineMs() == null ? null : saturatedSum(arrivedMillis, deadline),
-                record.getSessionId(),
+                session,
                 record.getModel()));
+    }
+
+    private static @Nullable SessionTurn session(Prompt record, FieldChecks checks) {
+        String id = record.getSessionId();
+        checks.name("session_id", id, MAX_NAME);
+        long turn = checks.whole("session_turn", record.getSessionTurn(), 0, 1, Integer.MAX_VALUE);
+        if (id != null) {
+            return new SessionTurn(id, (int) turn, record.getSessionEnd());
+        }
+        if (record.getSessionTurn() != null || record.getSessionEnd()) {
+            checks.invalid("session_id", "session_id with session_turn or session_end", "none");
+        }
+        return null;
     }
 
     /**

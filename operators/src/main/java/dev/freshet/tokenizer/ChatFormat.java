@@ -124,6 +124,15 @@ public enum ChatFormat {
 
     /** Encodes a conversation up to the place where the assistant speaks. */
     public EncodedPrompt encode(List<ChatMessage> messages, Tokenizer tokenizer) {
+        return encode(messages, tokenizer, false);
+    }
+
+    /** Encodes the messages that follow an answer of the assistant: the end of its turn, then theirs. */
+    public EncodedPrompt encodeNext(List<ChatMessage> messages, Tokenizer tokenizer) {
+        return encode(messages, tokenizer, true);
+    }
+
+    private EncodedPrompt encode(List<ChatMessage> messages, Tokenizer tokenizer, boolean next) {
         RequestError error = missingToken(tokenizer);
         if (error == null) {
             error = check(messages);
@@ -132,7 +141,7 @@ public enum ChatFormat {
             return new EncodedPrompt.Refused(error);
         }
         IntStream.Builder ids = IntStream.builder();
-        for (Part part : render(messages)) {
+        for (Part part : next ? renderNext(messages) : render(messages)) {
             if (part.isControl()) {
                 tokenizer.idOf(part.text()).ifPresent(ids);
                 continue;
@@ -142,7 +151,7 @@ public enum ChatFormat {
                         Tokenizer.tooLong("messages", part.text().length()));
             }
             // The plain format is an ordinary prompt, with the begin-of-sequence token that the tokenizer puts there.
-            int[] text = this == PLAIN ? tokenizer.encode(part.text()) : tokenizer.encodeText(part.text());
+            int[] text = this == PLAIN && !next ? tokenizer.encode(part.text()) : tokenizer.encodeText(part.text());
             IntStream.of(text).forEach(ids);
         }
         return new EncodedPrompt.Tokens(ids.build().toArray());
@@ -189,7 +198,32 @@ public enum ChatFormat {
                 parts.add(text(messages.stream().map(ChatMessage::content).collect(Collectors.joining("\n"))));
             case CHATML -> renderChatml(messages, parts);
             case LLAMA2 -> renderLlama2(messages, parts);
-            case LLAMA3 -> renderLlama3(messages, parts);
+            case LLAMA3 -> {
+                parts.add(control(BEGIN_OF_TEXT));
+                renderLlama3(messages, parts);
+            }
+        }
+        return parts;
+    }
+
+    /** Lays out what follows an answer of the assistant, which ended before its closing token. */
+    List<Part> renderNext(List<ChatMessage> messages) {
+        List<Part> parts = new ArrayList<>();
+        switch (this) {
+            case PLAIN -> parts.add(text("\n" + render(messages).get(0).text()));
+            case CHATML -> {
+                parts.add(control(IM_END));
+                parts.add(text("\n"));
+                renderChatml(messages, parts);
+            }
+            case LLAMA2 -> {
+                parts.add(control(EOS));
+                renderLlama2(messages, parts);
+            }
+            case LLAMA3 -> {
+                parts.add(control(EOT));
+                renderLlama3(messages, parts);
+            }
         }
         return parts;
     }
@@ -225,7 +259,6 @@ public enum ChatFormat {
     }
 
     private static void renderLlama3(List<ChatMessage> messages, List<Part> parts) {
-        parts.add(control(BEGIN_OF_TEXT));
         for (ChatMessage message : messages) {
             parts.add(control(START_HEADER));
             parts.add(text(message.role()));

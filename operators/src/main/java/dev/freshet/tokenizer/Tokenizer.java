@@ -78,6 +78,13 @@ public final class Tokenizer implements AutoCloseable {
                 : new EncodedPrompt.Tokens(encode(text));
     }
 
+    /** Encodes a text that continues another, with nothing around it, or says that it is too long. */
+    public EncodedPrompt encodeNext(String text) {
+        return text.length() > MAX_CHARS
+                ? new EncodedPrompt.Refused(tooLong("prompt", text.length()))
+                : new EncodedPrompt.Tokens(encodeText(text));
+    }
+
     static RequestError tooLong(String field, int length) {
         return new RequestError(
                 ErrorCode.PROMPT_TOO_LONG,

@@ -184,7 +184,15 @@ final class CheckpointBench {
 
     private static InFlight inFlight(SequenceSnapshot s) {
         Origin origin = new Origin("prompts", 0, 0, 0, null, List.of());
-        return new InFlight("f", new Ticket(origin, s.id(), s.id(), false, false, false, null, 0, null), s, 0, 1, 1);
+        return new InFlight(
+                "f",
+                new Ticket(origin, s.id(), s.id(), false, false, false, null, 0, null, null),
+                s,
+                0,
+                1,
+                1,
+                0,
+                new int[0]);
     }
 
     private static double median(double[] values) {

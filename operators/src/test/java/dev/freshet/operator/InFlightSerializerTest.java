@@ -7,6 +7,7 @@ import dev.freshet.engine.SequenceSnapshot;
 import dev.freshet.engine.SequenceState;
 import dev.freshet.engine.SequenceStats;
 import dev.freshet.request.SamplingParams;
+import dev.freshet.request.SessionTurn;
 import dev.freshet.request.SpeculationMode;
 import dev.freshet.sampling.Logprobs;
 import dev.freshet.wire.Header;
@@ -71,7 +72,8 @@ class InFlightSerializerTest {
                 false,
                 "echoed ✓",
                 1_700_000_000_123L,
-                1_700_000_060_000L);
+                1_700_000_060_000L,
+                new SessionTurn("session-9", 4, true));
         SequenceSnapshot sequence = new SequenceSnapshot(
                 "prompts-3-1099511627776",
                 new int[] {1, 5, 7},
@@ -86,7 +88,7 @@ class InFlightSerializerTest {
                 4,
                 new SequenceState(
                         "vector/own/0011223344556677", new float[] {0.5f, -1.25f, 3e-39f}, new float[] {7, -0f}));
-        return new InFlight("cafe", ticket, sequence, 2, 12.5, 80.25);
+        return new InFlight("cafe", ticket, sequence, 2, 12.5, 80.25, 2, new int[] {1, 6});
     }
 
     private static InFlight withoutState() {
@@ -97,7 +99,35 @@ class InFlightSerializerTest {
                 one.sequence().withState(null),
                 one.chunks(),
                 one.queuedMillis(),
-                one.firstTokenMillis());
+                one.firstTokenMillis(),
+                one.cachedTokens(),
+                one.opening());
+    }
+
+    /** The same as a release before sessions stored it. */
+    private static InFlight withoutSession() {
+        InFlight one = example();
+        Ticket t = one.ticket();
+        Ticket alone = new Ticket(
+                t.origin(),
+                t.id(),
+                t.key(),
+                t.chat(),
+                t.stream(),
+                t.returnTokenIds(),
+                t.echo(),
+                t.arrivedMillis(),
+                t.deadlineMillis(),
+                null);
+        return new InFlight(
+                one.model(),
+                alone,
+                one.sequence(),
+                one.chunks(),
+                one.queuedMillis(),
+                one.firstTokenMillis(),
+                0,
+                new int[0]);
     }
 
     private static String stateText(InFlight one) {
@@ -124,6 +154,7 @@ class InFlightSerializerTest {
                 .append(l.logprob())
                 .append(Arrays.toString(l.topTokens()))
                 .append(Arrays.toString(l.topLogprobs())));
+        out.append(t.session()).append(one.cachedTokens()).append(Arrays.toString(one.opening()));
         return out.append(s.committed()).append(stateText(one)).toString();
     }
 
@@ -137,28 +168,34 @@ class InFlightSerializerTest {
     @Test
     void versionOneIsReadAsReleased() throws IOException {
         InFlight read = InFlightSerializer.deserialize(1, golden("in-flight-v1.hex"));
-        assertThat(text(read)).isEqualTo(text(example()).replace(stateText(example()), "none"));
+        assertThat(text(read)).isEqualTo(text(withoutSession()).replace(stateText(example()), "none"));
         assertThat(read.sequence().params()).isEqualTo(example().sequence().params());
         assertThat(read.sequence().committed()).isEqualTo(4);
     }
 
     @Test
-    void versionTwoIsReadAndWrittenAsReleased() throws IOException {
-        byte[] released = golden("in-flight-v2.hex");
+    void versionTwoIsReadAsReleased() throws IOException {
+        assertThat(text(read(golden("in-flight-v2.hex")))).isEqualTo(text(withoutSession()));
+    }
+
+    @Test
+    void versionThreeIsReadAndWrittenAsReleased() throws IOException {
+        byte[] released = golden("in-flight-v3.hex");
         assertThat(HexFormat.of().formatHex(write(example())))
                 .isEqualTo(HexFormat.of().formatHex(released));
         assertThat(text(read(released))).isEqualTo(text(example()));
         assertThat(text(read(write(withoutState())))).isEqualTo(text(withoutState()));
+        assertThat(text(read(write(withoutSession())))).isEqualTo(text(withoutSession()));
     }
 
     @Test
     void anUnknownVersionIsRefused() throws IOException {
         byte[] bytes = write(example());
-        bytes[3] = 3;
+        bytes[3] = 4;
         assertThatThrownBy(() -> read(bytes))
                 .isInstanceOf(IOException.class)
-                .hasMessageContaining("from 1 to 2, got 3");
-        assertThatThrownBy(() -> InFlightSerializer.deserialize(3, bytes)).isInstanceOf(IOException.class);
+                .hasMessageContaining("from 1 to 3, got 4");
+        assertThatThrownBy(() -> InFlightSerializer.deserialize(4, bytes)).isInstanceOf(IOException.class);
     }
 
     /** Every bit of every field: damage costs the state, or the progress, or the restore; it never passes for data. */

@@ -29,6 +29,11 @@ public final class LetterTexts implements Texts {
         return new Tokens(ids(text), new int[0]);
     }
 
+    @Override
+    public Encoded encodeNext(PromptRequest request) {
+        return encode(request);
+    }
+
     /** Letters of a text as ids; everything else is the letter z. */
     public static int[] ids(String text) {
         return text.chars().map(c -> c >= 'a' && c <= 'z' ? c - 'a' + 1 : 26).toArray();

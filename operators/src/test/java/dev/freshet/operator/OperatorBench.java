@@ -5,7 +5,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.runtime.state.KeyGroupRangeAssignment;
 import org.apache.flink.runtime.state.OperatorStateHandle;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperatorFactory;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperatorFactory;
@@ -15,6 +17,7 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.streaming.runtime.tasks.mailbox.Mail;
 import org.apache.flink.streaming.runtime.tasks.mailbox.TaskMailbox;
 import org.apache.flink.streaming.util.AbstractStreamOperatorTestHarness;
+import org.apache.flink.streaming.util.KeyedOneInputStreamOperatorTestHarness;
 import org.apache.flink.streaming.util.OneInputStreamOperatorTestHarness;
 import org.apache.flink.util.clock.ManualClock;
 
@@ -38,13 +41,28 @@ final class OperatorBench implements AutoCloseable {
     static OperatorBench start(
             OperatorOptions options, int parallelism, List<OperatorSubtaskState> restored, ManualClock clock)
             throws Exception {
+        return start(options, parallelism, restored, clock, "fingerprint-1");
+    }
+
+    static OperatorBench start(
+            OperatorOptions options,
+            int parallelism,
+            List<OperatorSubtaskState> restored,
+            ManualClock clock,
+            String fingerprint)
+            throws Exception {
         OperatorBench bench = new OperatorBench(clock);
         OperatorSubtaskState all = restored.isEmpty()
                 ? null
                 : AbstractStreamOperatorTestHarness.repackageState(restored.toArray(new OperatorSubtaskState[0]));
         for (int i = 0; i < parallelism; i++) {
-            OneInputStreamOperatorTestHarness<Inbound, Outbound> harness = new OneInputStreamOperatorTestHarness<>(
-                    new Factory(options, clock), MAX_PARALLELISM, parallelism, i);
+            OneInputStreamOperatorTestHarness<Inbound, Outbound> harness = new KeyedOneInputStreamOperatorTestHarness<>(
+                    new Factory(options, clock, fingerprint),
+                    OperatorBench::key,
+                    Types.STRING,
+                    MAX_PARALLELISM,
+                    parallelism,
+                    i);
             harness.getExecutionConfig().enableObjectReuse();
             harness.setup(new OutboundSerializer());
             if (all == null) {
@@ -57,6 +75,15 @@ final class OperatorBench implements AutoCloseable {
             bench.subtasks.add(harness);
         }
         return bench;
+    }
+
+    private static String key(Inbound inbound) {
+        throw new AssertionError("The operator asked for the key of " + inbound.getClass());
+    }
+
+    /** The subtask that a session belongs to. */
+    int subtask(String session) {
+        return KeyGroupRangeAssignment.assignKeyToParallelOperator(session, MAX_PARALLELISM, parallelism());
     }
 
     int parallelism() {
@@ -154,28 +181,34 @@ final class OperatorBench implements AutoCloseable {
 
         private final OperatorOptions options;
         private final transient ManualClock clock;
+        private final String fingerprint;
 
-        Factory(OperatorOptions options, ManualClock clock) {
+        Factory(OperatorOptions options, ManualClock clock, String fingerprint) {
             this.options = options;
             this.clock = clock;
+            this.fingerprint = fingerprint;
         }
 
-        private static ServedModel model(int slots) {
+        private static ServedModel model(int slots, String fingerprint) {
             return new ServedModel(
                     new HashChainModel(LetterTexts.VOCABULARY, 200, slots),
                     new LetterTexts(),
                     Set.of(LetterTexts.END),
                     ServingBench.MODEL,
-                    "fingerprint-1",
+                    fingerprint,
                     "fake",
                     () -> {});
+        }
+
+        private static ModelLoader loader(String fingerprint) {
+            return slots -> model(slots, fingerprint);
         }
 
         @Override
         @SuppressWarnings("unchecked")
         public <T extends StreamOperator<Outbound>> T createStreamOperator(
                 StreamOperatorParameters<Outbound> parameters) {
-            return (T) new GenerateOperator(parameters, options, Factory::model, clock);
+            return (T) new GenerateOperator(parameters, options, loader(fingerprint), clock);
         }
 
         @Override

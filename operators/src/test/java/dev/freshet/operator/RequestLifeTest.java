@@ -5,8 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.freshet.schema.Completion;
 import dev.freshet.schema.Prompt;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import org.apache.flink.util.clock.ManualClock;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 
@@ -103,7 +106,7 @@ class RequestLifeTest {
             for (int i = 0; i < 5; i++) {
                 before.step();
             }
-            List<InFlight> state = before.serving.snapshot();
+            InFlights state = before.serving.snapshot();
             ServingBench after = new ServingBench(1);
             after.clock.advanceTime(java.time.Duration.ofMillis(100));
             after.serving.resume(state);
@@ -113,6 +116,57 @@ class RequestLifeTest {
             // Five tokens before; at 100 ms of 200 the next begin, ten milliseconds each.
             assertThat(c.getText()).isEqualTo(ServingBench.expected("late", 15));
             assertThat(c.getMetrics().getRecomputedTokens()).isZero();
+        }
+    }
+
+    /** Producers with another idea of the time, and a machine whose clock is set. */
+    @Nested
+    class Clocks {
+
+        private static final long TEN_YEARS = Duration.ofDays(3652).toMillis();
+
+        @Test
+        void theTimestampOfARecordChangesNothing() {
+            ServingBench bench = new ServingBench(8);
+            long now = bench.clock.absoluteTimeMillis();
+            long[] times = {
+                now, 0, -1, Long.MIN_VALUE, Long.MAX_VALUE, now - TEN_YEARS, now + TEN_YEARS, 9_223_372_036_854L
+            };
+            for (int i = 0; i < times.length; i++) {
+                Prompt prompt = ServingBench.prompt("r" + i, "clock", 20);
+                prompt.setDeadlineMs(500L);
+                Origin origin = new Origin("prompts", 0, i, times[i], null, List.of());
+                bench.serving.submit(Objects.requireNonNull(
+                        bench.serving.arrive(new Inbound.Prompt(prompt, new byte[] {(byte) i}, origin))));
+            }
+            bench.drain();
+            assertThat(bench.completions()).hasSize(times.length).allSatisfy(c -> {
+                assertThat(c.getError()).isNull();
+                assertThat(c.getText()).isEqualTo(ServingBench.expected("clock", 20));
+            });
+        }
+
+        @Test
+        void aClockThatIsSetBetweenTwoProcessesChangesNoText() {
+            for (long jump : new long[] {-TEN_YEARS, -3_600_000, 3_600_000, TEN_YEARS}) {
+                ServingBench before = new ServingBench(2);
+                Prompt late = ServingBench.prompt("late", "late", 50);
+                late.setDeadlineMs(2000L);
+                before.arrive(late);
+                before.arrive(ServingBench.prompt("r", "clock", 50));
+                for (int i = 0; i < 5; i++) {
+                    before.step();
+                }
+                InFlights state = before.serving.snapshot();
+                ServingBench after = new ServingBench(2, new ManualClock(1_000_000_000L + 1_000_000 * jump));
+                after.serving.resume(state);
+                after.drain();
+                assertThat(after.completion("r").getText()).isEqualTo(ServingBench.expected("clock", 50));
+                // Time that has passed while nothing ran counts, time that runs backwards does not.
+                Completion c = after.completion("late");
+                assertThat(c.getError() == null).isEqualTo(jump < 0);
+                assertThat(ServingBench.expected("late", 50)).startsWith(c.getText());
+            }
         }
     }
 

@@ -7,7 +7,9 @@ import dev.freshet.schema.Prompt;
 import dev.freshet.wire.Header;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.apache.flink.metrics.groups.UnregisteredMetricsGroup;
 import org.apache.flink.util.clock.ManualClock;
@@ -18,17 +20,22 @@ final class ServingBench implements Serving.Outputs {
 
     static final String MODEL = "hash-chain";
 
-    final ManualClock clock = new ManualClock(1_000_000_000L);
+    final ManualClock clock;
     final List<Outbound> outcomes = new ArrayList<>();
     final List<KeyedChunk> chunks = new ArrayList<>();
     final List<Metric> metrics = new ArrayList<>();
     final Serving serving;
     final CancelledIds cancelled = new CancelledIds();
     final HashChainModel chain;
+    final Sessions sessions = new Sessions();
     private long offset;
 
     ServingBench(int slots) {
         this(options(slots), "fingerprint-1");
+    }
+
+    ServingBench(int slots, ManualClock clock) {
+        this(options(slots), "fingerprint-1", null, clock);
     }
 
     ServingBench(OperatorOptions options, String fingerprint) {
@@ -36,14 +43,18 @@ final class ServingBench implements Serving.Outputs {
     }
 
     ServingBench(OperatorOptions options, String fingerprint, @Nullable BlackBox blackBox) {
+        this(options, fingerprint, blackBox, new ManualClock(1_000_000_000L));
+    }
+
+    private ServingBench(OperatorOptions options, String fingerprint, @Nullable BlackBox blackBox, ManualClock clock) {
+        this.clock = clock;
         chain = new HashChainModel(LetterTexts.VOCABULARY, 200, options.slots());
         ServedModel model = new ServedModel(
                 chain, new LetterTexts(), Set.of(LetterTexts.END), MODEL, fingerprint, "fake", () -> {});
         serving = new Serving(
                 options,
                 model,
-                new RecentIds(options.recentIds()),
-                cancelled,
+                new Memory(new RecentIds(options.recentIds()), cancelled, sessions),
                 blackBox,
                 new UnregisteredMetricsGroup(),
                 clock,
@@ -51,7 +62,28 @@ final class ServingBench implements Serving.Outputs {
     }
 
     static OperatorOptions options(int slots) {
-        return OperatorOptions.of("test", slots);
+        return OperatorOptions.of("test", slots).withConversations(ConversationOptions.defaults());
+    }
+
+    /** Sessions that are never forgotten. */
+    static final class Sessions implements SessionStore {
+
+        final Map<String, Conversation> all = new HashMap<>();
+
+        @Override
+        public @Nullable Conversation get(String session) {
+            return all.get(session);
+        }
+
+        @Override
+        public void put(String session, Conversation conversation) {
+            all.put(session, conversation);
+        }
+
+        @Override
+        public void remove(String session) {
+            all.remove(session);
+        }
     }
 
     /** A request whose text is the model's most probable one. */
@@ -66,7 +98,7 @@ final class ServingBench implements Serving.Outputs {
         prompt.setStop(List.of());
         prompt.setStopTokenIds(List.of());
         prompt.setSkipSpecialTokens(true);
-        prompt.setMetadata(java.util.Map.of());
+        prompt.setMetadata(Map.of());
         return prompt;
     }
 

@@ -13,18 +13,19 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 
 class ServingTest {
 
     /** Through the stored form, as a checkpoint does. */
-    private static List<InFlight> stored(List<InFlight> all) throws IOException {
+    private static InFlights stored(InFlights all) throws IOException {
         List<InFlight> back = new ArrayList<>();
-        for (InFlight one : all) {
+        for (InFlight one : all.sequences()) {
             back.add(InFlightSerializerTest.read(InFlightSerializerTest.write(one)));
         }
-        return back;
+        return new InFlights(back, Map.of());
     }
 
     @Nested
@@ -258,7 +259,7 @@ class ServingTest {
             before.arrive(ServingBench.prompt("r", "model", 8));
             before.step();
             before.step();
-            List<InFlight> state = stored(before.serving.snapshot());
+            InFlights state = stored(before.serving.snapshot());
             ServingBench strict = new ServingBench(ServingBench.options(1), "fingerprint-2");
             assertThatThrownBy(() -> strict.serving.resume(state))
                     .isInstanceOf(ConfigError.class)

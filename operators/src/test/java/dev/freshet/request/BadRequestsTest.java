@@ -102,6 +102,11 @@ class BadRequestsTest {
         t.param("id", "line feed", p -> p.setId("a\nb"));
         t.param("id", "C1 control", p -> p.setId("a\u0085b"));
         t.param("id", "line separator", p -> p.setId("a\u2028b"));
+        t.param("session_id", "turn without session", p -> p.setSessionTurn(1L));
+        t.param("session_id", "end without session", p -> p.setSessionEnd(true));
+        t.param("session_turn", "0", p -> p.setSessionTurn(0L));
+        t.param("session_turn", "-1", p -> p.setSessionTurn(-1L));
+        t.param("session_turn", "2^31", p -> p.setSessionTurn(1L << 31));
         t.param("session_id", "blank", p -> p.setSessionId(" "));
         t.param("session_id", "long", p -> p.setSessionId("s".repeat(257)));
         t.param("session_id", "control", p -> p.setSessionId("a\u001Bb"));

@@ -81,6 +81,8 @@ class RequestValidatorTest {
             p.setPriority(-5L);
             p.setDeadlineMs(500L);
             p.setSessionId("s");
+            p.setSessionTurn(2L);
+            p.setSessionEnd(true);
             p.setModel("m");
 
             assertThat(accepted(p))
@@ -114,7 +116,7 @@ class RequestValidatorTest {
                             true,
                             -5,
                             1_500L,
-                            "s",
+                            new SessionTurn("s", 2, true),
                             "m"));
         }
 

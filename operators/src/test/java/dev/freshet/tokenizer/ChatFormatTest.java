@@ -11,6 +11,8 @@ import dev.freshet.request.ErrorCode;
 import dev.freshet.request.RequestError;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -61,6 +63,24 @@ class ChatFormatTest {
                 .isEqualTo("<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>"
                         + "<|start_header_id|>user<|end_header_id|>\n\nHello?<|eot_id|>"
                         + "<|start_header_id|>assistant<|end_header_id|>\n\n");
+    }
+
+    @Test
+    void theNextMessagesFollowAnAnswerAsIfAllHadBeenSent() {
+        Tokenizer tokenizer = tokenizer();
+        for (ChatFormat format : List.of(ChatFormat.CHATML, ChatFormat.LLAMA3)) {
+            int[] opening = ids(format.encode(List.of(SYSTEM, USER), tokenizer));
+            int[] answer = tokenizer.encodeText(ASSISTANT.content());
+            int[] next = ids(format.encodeNext(List.of(USER), tokenizer));
+            int[] turns =
+                    Stream.of(opening, answer, next).flatMapToInt(IntStream::of).toArray();
+            assertThat(tokenizer.decode(turns, false)).isEqualTo(shown(format, SYSTEM, USER, ASSISTANT, USER));
+        }
+        assertThat(tokenizer.decode(ids(ChatFormat.LLAMA2.encodeNext(List.of(USER), tokenizer)), false))
+                .isEqualTo("</s><s>[INST] Hello? [/INST]");
+        assertThat(tokenizer.decode(ids(ChatFormat.PLAIN.encodeNext(List.of(USER), tokenizer)), false))
+                .isEqualTo("\n Hello? ");
+        assertThat(ChatFormat.CHATML.encodeNext(List.of(), tokenizer)).isInstanceOf(EncodedPrompt.Refused.class);
     }
 
     @ParameterizedTest

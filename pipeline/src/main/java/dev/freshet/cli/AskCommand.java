@@ -52,6 +52,15 @@ final class AskCommand implements Callable<Integer> {
             description = "Longest wait for the answer. Default: ${DEFAULT-VALUE}.")
     private int timeout;
 
+    @Option(
+            names = "--session",
+            paramLabel = "ID",
+            description = "Conversation that the prompt continues, or opens; the job must keep conversations.")
+    private @Nullable String session;
+
+    @Option(names = "--session-end", description = "Has the job forget the session with the answer.")
+    private boolean sessionEnd;
+
     AskCommand(Terminal terminal) {
         this.terminal = terminal;
     }
@@ -73,6 +82,8 @@ final class AskCommand implements Callable<Integer> {
                 .setId(id)
                 .setPrompt(prompt)
                 .setStream(options.output().chunks() != null)
+                .setSessionId(session)
+                .setSessionEnd(sessionEnd)
                 .build();
         sampling.fill(request);
         byte[] value = options.input()
@@ -81,7 +92,7 @@ final class AskCommand implements Callable<Integer> {
                 .encode(request);
         try (TopicTail tail = new TopicTail(options, false);
                 PromptFeed feed = new PromptFeed(options)) {
-            feed.send(List.of(value));
+            feed.send(session, List.of(value));
             return await(tail, id);
         }
     }

@@ -37,8 +37,14 @@ public final class FlinkSettings {
                 options.input().bounded() ? String.valueOf(Integer.MAX_VALUE) : "3");
         s.put("execution.checkpointing.num-retained", "3");
         s.put("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION");
-        s.put("state.backend.type", "hashmap");
-        if (options.input().control() != null && options.delivery().exactlyOnce()) {
+        boolean disk = checkpoints.backend() == JobOptions.Backend.ROCKSDB;
+        s.put("state.backend.type", disk ? "rocksdb" : "hashmap");
+        if (disk) {
+            s.put("execution.checkpointing.incremental", "true");
+            // A cluster of its own gives little memory to Flink; of a larger one this is no setting.
+            s.put("taskmanager.memory.managed.size", "128 mb");
+        }
+        if (options.spreads() && options.delivery().exactlyOnce()) {
             // Prompts wait in network buffers then; a barrier must not wait behind minutes of generation.
             s.put("execution.checkpointing.unaligned.enabled", "true");
         }

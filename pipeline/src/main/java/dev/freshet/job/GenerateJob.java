@@ -14,7 +14,9 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Properties;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
+import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.connector.sink2.Sink;
+import org.apache.flink.api.java.functions.KeySelector;
 import org.apache.flink.configuration.ReadableConfig;
 import org.apache.flink.connector.base.DeliveryGuarantee;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
@@ -28,6 +30,7 @@ import org.apache.flink.connector.kafka.source.reader.deserializer.KafkaRecordDe
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.streaming.api.transformations.OneInputTransformation;
 import org.apache.kafka.clients.consumer.OffsetResetStrategy;
 
 /**
@@ -99,6 +102,10 @@ public final class GenerateJob {
         SingleOutputStreamOperator<Outbound> outcomes = requests(env, options)
                 .transform("generate", RecordTypes.OUTBOUND, new GenerateOperatorFactory(operator(options), model))
                 .uid(OPERATOR_UID);
+        // The union with control records is no keyed stream; the operator looks sessions up by itself.
+        OneInputTransformation<?, ?> generate = (OneInputTransformation<?, ?>) outcomes.getTransformation();
+        generate.setStateKeySelector(key());
+        generate.setStateKeyType(Types.STRING);
         outcomes.sinkTo(outcomeSink).uid("completions").name("completions");
         JobOptions.Target chunks = options.output().chunks();
         if (chunks != null) {
@@ -116,9 +123,14 @@ public final class GenerateJob {
         }
     }
 
+    @SuppressWarnings("unchecked")
+    private static <T> KeySelector<T, ?> key() {
+        return (KeySelector<T, ?>) (KeySelector<?, ?>) new RequestKey();
+    }
+
     /**
-     * Prompts, chained to the operator that serves them; with a control topic spread over the subtasks by request, since its records
-     * go to all of them.
+     * Prompts, chained to the operator that serves them. With conversations they are spread over the subtasks by session, else by
+     * request, and with a control topic too, since its records go to all of them.
      */
     private static DataStream<Inbound> requests(StreamExecutionEnvironment env, JobOptions options) {
         JobOptions.Input input = options.input();
@@ -128,8 +140,12 @@ public final class GenerateJob {
                         "prompts",
                         RecordTypes.INBOUND)
                 .uid("prompts");
-        if (input.control() == null) {
+        if (!options.spreads()) {
             return prompts;
+        }
+        DataStream<Inbound> spread = prompts.keyBy(new RequestKey());
+        if (input.control() == null) {
+            return spread;
         }
         SingleOutputStreamOperator<Inbound> control = env.fromSource(
                         source(options, input.control(), new ControlDeserializer()),
@@ -138,7 +154,7 @@ public final class GenerateJob {
                         RecordTypes.INBOUND)
                 .uid("control")
                 .setParallelism(1);
-        return prompts.keyBy(new RequestKey()).union(control.broadcast());
+        return spread.union(control.broadcast());
     }
 
     private static OperatorOptions operator(JobOptions options) {
@@ -158,7 +174,8 @@ public final class GenerateJob {
                 options.limits().maxTokens(),
                 false,
                 options.engine().blackBox(),
-                new HashSet<>(options.model().names()));
+                new HashSet<>(options.model().names()),
+                options.conversations());
     }
 
     private static KafkaSource<Inbound> source(

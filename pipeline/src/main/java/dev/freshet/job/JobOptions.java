@@ -2,6 +2,7 @@ package dev.freshet.job;
 
 import dev.freshet.engine.CheckpointPolicy;
 import dev.freshet.kernel.WeightFormat;
+import dev.freshet.operator.ConversationOptions;
 import dev.freshet.request.ConfigError;
 import dev.freshet.request.RequestLimits;
 import dev.freshet.request.SpeculationMode;
@@ -27,6 +28,7 @@ import org.jspecify.annotations.Nullable;
  * @param kafka properties for every Kafka client, bootstrap.servers among them
  * @param input where prompts come from
  * @param output where records go
+ * @param conversations how sessions are kept, or null to refuse requests that belong to one
  * @param delivery how sure the outcomes are
  * @param checkpoints when and where progress is kept
  * @param flink Flink's own settings, which override those of Freshet
@@ -40,6 +42,7 @@ public record JobOptions(
         Map<String, String> kafka,
         Input input,
         Output output,
+        @Nullable ConversationOptions conversations,
         Delivery delivery,
         Checkpoints checkpoints,
         Map<String, String> flink) {
@@ -166,13 +169,23 @@ public record JobOptions(
      * @param directory URI or path, or null to keep them in memory
      * @param resume checkpoint to start from: latest, none, or its path
      * @param inFlight what they carry of texts in the making besides tokens
+     * @param backend where sessions lie: in memory, or on the disk of the machine
      */
     public record Checkpoints(
             Duration interval,
             Duration timeout,
             @Nullable String directory,
             String resume,
-            CheckpointPolicy inFlight) {}
+            CheckpointPolicy inFlight,
+            Backend backend) {}
+
+    /** Where Flink keeps keyed state. */
+    public enum Backend {
+        /** On the heap. */
+        HASHMAP,
+        /** In RocksDB on a local disk. */
+        ROCKSDB
+    }
 
     public JobOptions {
         kafka = Map.copyOf(kafka);
@@ -201,6 +214,7 @@ public record JobOptions(
                 kafka,
                 input(s, name),
                 output(s),
+                conversations(s),
                 delivery(s),
                 checkpoints(s),
                 s.under("flink."));
@@ -303,7 +317,25 @@ public record JobOptions(
                 s.duration("checkpoint.timeout", Duration.ofMinutes(1), SECOND),
                 s.text("checkpoint.directory"),
                 s.text("checkpoint.resume", "latest"),
-                s.choice("checkpoint.inflight", CheckpointPolicy.STATE, CheckpointPolicy.class));
+                s.choice("checkpoint.inflight", CheckpointPolicy.STATE, CheckpointPolicy.class),
+                s.choice("state.backend", Backend.HASHMAP, Backend.class));
+    }
+
+    private static @Nullable ConversationOptions conversations(Settings s) {
+        boolean enabled = s.flag("conversations.enabled", false);
+        ConversationOptions standard = ConversationOptions.defaults();
+        ConversationOptions given = new ConversationOptions(
+                s.duration("conversations.ttl", standard.ttl(), SECOND),
+                s.whole("conversations.sessions", standard.sessions(), 1, 100_000_000),
+                s.size("conversations.size", standard.bytes(), Long.MAX_VALUE),
+                s.whole("conversations.tokens", standard.tokens(), 1, 1 << 24),
+                s.whole("conversations.waiting", standard.waiting(), 0, 4 * 65_536));
+        return enabled ? given : null;
+    }
+
+    /** Whether requests go over the network to the subtask of their session or id, instead of being served where they are read. */
+    boolean spreads() {
+        return conversations != null || input.control() != null;
     }
 
     /** Returns the values of a file with others put over them; a later value wins. */

@@ -46,9 +46,21 @@ public final class PromptFeed implements AutoCloseable {
      * @param values the records; null is a tombstone
      */
     public List<Sent> send(List<byte @Nullable []> values) throws InterruptedException, ExecutionException {
+        return send(null, values);
+    }
+
+    /**
+     * Writes records with a key, which keeps them in order.
+     *
+     * @param key key of all of them, a session for example, or null
+     * @param values the records; null is a tombstone
+     */
+    public List<Sent> send(@Nullable String key, List<byte @Nullable []> values)
+            throws InterruptedException, ExecutionException {
+        byte[] keyBytes = key == null ? null : key.getBytes(StandardCharsets.UTF_8);
         List<Future<RecordMetadata>> writing = new ArrayList<>();
         for (byte[] value : values) {
-            writing.add(producer.send(new ProducerRecord<>(topic, null, value)));
+            writing.add(producer.send(new ProducerRecord<>(topic, keyBytes, value)));
         }
         producer.flush();
         List<Sent> sent = new ArrayList<>();

@@ -91,6 +91,11 @@ final class Settings {
     }
 
     int bytes(String key, int standard, int most) {
+        return (int) size(key, standard, most);
+    }
+
+    /** Returns a number of bytes, from 1. */
+    long size(String key, long standard, long most) {
         String value = text(key);
         if (value == null) {
             return standard;
@@ -98,7 +103,7 @@ final class Settings {
         try {
             long bytes = MemorySize.parse(value).getBytes();
             if (bytes >= 1 && bytes <= most) {
-                return (int) bytes;
+                return bytes;
             }
         } catch (IllegalArgumentException e) {
             throw wrong(key, "a size such as 256 kb or 1 mb", value, e);

@@ -3,6 +3,7 @@ package dev.freshet.job;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.freshet.operator.ConversationOptions;
 import dev.freshet.operator.Inbound;
 import dev.freshet.operator.Origin;
 import dev.freshet.request.ConfigError;
@@ -11,6 +12,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -18,6 +20,7 @@ import java.util.Map;
 import org.apache.flink.api.common.functions.util.ListCollector;
 import org.apache.flink.configuration.CheckpointingOptions;
 import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.StateBackendOptions;
 import org.apache.flink.runtime.jobgraph.JobGraph;
 import org.apache.flink.runtime.jobgraph.JobVertex;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
@@ -72,6 +75,22 @@ class JobPlanTest {
                 .satisfies(v -> assertThat(v.getParallelism()).isEqualTo(1));
         Configuration settings = FlinkSettings.forJob(options);
         assertThat(settings.get(CheckpointingOptions.ENABLE_UNALIGNED)).isTrue();
+    }
+
+    @Test
+    void turnsOfASessionMeetAtOneSubtask() {
+        JobOptions options = options("conversations.enabled", "true", "state.backend", "rocksdb");
+        JobGraph graph = plan(options);
+        assertThat(vertices(graph)).noneSatisfy(name -> assertThat(name).contains("prompts", "generate"));
+        Configuration settings = FlinkSettings.forJob(options);
+        assertThat(settings.get(CheckpointingOptions.ENABLE_UNALIGNED)).isTrue();
+        assertThat(settings.get(StateBackendOptions.STATE_BACKEND)).isEqualTo("rocksdb");
+        assertThat(FlinkSettings.forJob(options()).get(StateBackendOptions.STATE_BACKEND))
+                .isEqualTo("hashmap");
+        assertThat(options("conversations.enabled", "true", "conversations.size", "2 gb")
+                        .conversations())
+                .isEqualTo(new ConversationOptions(Duration.ofDays(1), 100_000, 2L << 30, 32_768, 16));
+        assertThat(options("conversations.ttl", "5 s").conversations()).isNull();
     }
 
     @Test

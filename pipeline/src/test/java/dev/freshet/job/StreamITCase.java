@@ -7,7 +7,9 @@ import dev.freshet.model.TestModels;
 import dev.freshet.operator.ModelLoader;
 import dev.freshet.operator.ServedModel;
 import dev.freshet.schema.Completion;
+import dev.freshet.schema.Prompt;
 import dev.freshet.schema.TokenChunk;
+import dev.freshet.wire.RecordType;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.nio.file.Path;
@@ -61,7 +63,7 @@ class StreamITCase {
         kafka.close();
     }
 
-    private static JobOptions options(String name, int parallelism, boolean bounded) {
+    private static JobOptions options(String name, int parallelism, boolean bounded, String... more) {
         Map<String, String> values = new LinkedHashMap<>();
         values.put("job.name", name);
         values.put("job.parallelism", String.valueOf(parallelism));
@@ -79,6 +81,9 @@ class StreamITCase {
         values.put("checkpoint.directory", directory.resolve("checkpoints").toString());
         values.put("flink.restart-strategy.type", "fixed-delay");
         values.put("flink.restart-strategy.fixed-delay.delay", "10 ms");
+        for (int i = 0; i < more.length; i += 2) {
+            values.put(more[i], more[i + 1]);
+        }
         return JobOptions.of(values);
     }
 
@@ -146,6 +151,10 @@ class StreamITCase {
     }
 
     private static Topics read(JobOptions options) throws Exception {
+        return read(options, RECORDS);
+    }
+
+    private static Topics read(JobOptions options, int records) throws Exception {
         Topics topics = new Topics();
         try (TopicTail tail = new TopicTail(options, true)) {
             boolean all = false;
@@ -154,7 +163,7 @@ class StreamITCase {
                     topics.take(item.value());
                     quiet = 0;
                 }
-                all = topics.outcomes >= RECORDS;
+                all = topics.outcomes >= records;
             }
         }
         return topics;
@@ -251,6 +260,91 @@ class StreamITCase {
         assertThat(TopicVerifier.verify(options, 1).resumed())
                 .as("resumed in the middle")
                 .isPositive();
+    }
+
+    private static Prompt turn(String id, List<Integer> tokens, String session) {
+        return Prompt.newBuilder()
+                .setId(id)
+                .setPromptTokenIds(tokens)
+                .setSessionId(session)
+                .setMaxTokens(12L)
+                .setSeed(5L)
+                .setIgnoreEos(true)
+                .setReturnTokenIds(true)
+                .build();
+    }
+
+    private static void send(JobOptions options, List<Prompt> prompts) throws Exception {
+        var encoder = options.input()
+                .format()
+                .encoder(RecordType.PROMPT, options.input().topic());
+        try (PromptFeed feed = new PromptFeed(options)) {
+            for (Prompt prompt : prompts) {
+                feed.send(prompt.getSessionId(), List.of(encoder.encode(prompt)));
+            }
+        }
+    }
+
+    /** Sessions in RocksDB: a crash in the middle of their first turns, a stop and another parallelism before their second ones. */
+    @Test
+    void aConversationGoesOnWhereItEnded() throws Exception {
+        int sessions = 12;
+        JobOptions options = options("talking", 2, false, "conversations.enabled", "true", "state.backend", "rocksdb");
+        Preflight.run(options);
+        List<Prompt> first = new ArrayList<>();
+        List<Prompt> second = new ArrayList<>();
+        for (int s = 0; s < sessions; s++) {
+            first.add(turn("first" + s, List.of(5 + s, 7, 9, 11), "s" + s));
+            second.add(turn("second" + s, List.of(30 + s, 3), "s" + s));
+        }
+        ARMED.set(false);
+        ModelLoader slow = new Failing(GenerateJob.model(options), Integer.MAX_VALUE, "");
+        try (LocalJob job = start(options, slow)) {
+            send(options, first);
+            // The second turns of half of the sessions wait for the first ones, and the cluster goes down under all of
+            // them.
+            send(options, second.subList(0, sessions / 2));
+            awaitOutcomes(options, job, 2);
+        }
+        try (LocalJob job = start(options, slow)) {
+            awaitOutcomes(options, job, sessions + sessions / 2);
+            job.stop();
+        }
+        JobOptions wider = options("talking", 3, false, "conversations.enabled", "true", "state.backend", "rocksdb");
+        Map<String, Completion> answers;
+        try (LocalJob job = start(wider, slow)) {
+            assertThat(job.resumedFrom()).isNotNull();
+            send(wider, second.subList(sessions / 2, sessions));
+            awaitOutcomes(wider, job, 2 * sessions);
+            answers = read(wider, 2 * sessions).completions;
+            List<Prompt> whole = new ArrayList<>();
+            for (int s = 0; s < sessions; s++) {
+                List<Integer> tokens = new ArrayList<>(first.get(s).getPromptTokenIds());
+                tokens.addAll(Objects.requireNonNull(answers.get("first" + s)).getTokenIds());
+                tokens.addAll(second.get(s).getPromptTokenIds());
+                Prompt one = turn("whole" + s, tokens, "unused");
+                one.setSessionId(null);
+                whole.add(one);
+            }
+            send(wider, whole);
+            awaitOutcomes(wider, job, 3 * sessions);
+            job.drain();
+        }
+        Map<String, Completion> all = read(wider, 3 * sessions).completions;
+        for (int s = 0; s < sessions; s++) {
+            Completion turn = Objects.requireNonNull(all.get("second" + s));
+            Completion whole = Objects.requireNonNull(all.get("whole" + s));
+            assertThat(turn.getError()).isNull();
+            assertThat(turn.getTokenIds()).isEqualTo(whole.getTokenIds());
+            assertThat(turn.getText()).isEqualTo(whole.getText());
+            assertThat(turn.getUsage().getPromptTokens())
+                    .isEqualTo(whole.getUsage().getPromptTokens());
+            assertThat(turn.getUsage().getCachedTokens()).isEqualTo(15);
+            assertThat(whole.getUsage().getCachedTokens()).isZero();
+        }
+        Verification law = TopicVerifier.verify(wider, 10);
+        assertThat(law.holds()).as("%s", law).isTrue();
+        assertThat(law.inputs()).isEqualTo(3 * sessions);
     }
 
     private static void awaitOutcomes(JobOptions options, LocalJob job, int count) throws Exception {

@@ -176,6 +176,8 @@ final class PromptJson {
         p.setPriority(body.integer("priority", 0));
         p.setDeadlineMs(body.integer("deadline_ms"));
         p.setSessionId(body.text("session_id"));
+        p.setSessionTurn(body.integer("session_turn"));
+        p.setSessionEnd(body.flag("session_end", false));
         p.setUser(body.text("user"));
         p.setMetadata(metadata(body));
         refuseNotServed(body);

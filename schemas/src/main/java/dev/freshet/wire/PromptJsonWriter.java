@@ -56,6 +56,8 @@ final class PromptJsonWriter {
         }
         JsonOut.put(body, "deadline_ms", p.getDeadlineMs());
         JsonOut.put(body, "session_id", p.getSessionId());
+        JsonOut.put(body, "session_turn", p.getSessionTurn());
+        JsonOut.putUnless(body, "session_end", p.getSessionEnd(), false);
         JsonOut.put(body, "user", p.getUser());
         if (!p.getMetadata().isEmpty()) {
             ObjectNode metadata = body.putObject("metadata");

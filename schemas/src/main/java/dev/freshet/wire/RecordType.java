@@ -17,7 +17,7 @@ public final class RecordType<T extends SpecificRecord> {
 
     /** A request. */
     public static final RecordType<Prompt> PROMPT =
-            new RecordType<>("prompt", Prompt.class, Prompt.getClassSchema(), 1);
+            new RecordType<>("prompt", Prompt.class, Prompt.getClassSchema(), 2);
     /** The outcome of a request. */
     public static final RecordType<Completion> COMPLETION =
             new RecordType<>("completion", Completion.class, Completion.getClassSchema(), 1);

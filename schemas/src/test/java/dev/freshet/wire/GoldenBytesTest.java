@@ -37,7 +37,7 @@ class GoldenBytesTest {
             List<DynamicTest> tests, RecordType<T> type, String format, String file, int version) {
         tests.add(DynamicTest.dynamicTest(file, () -> {
             WireFormat wire = WireFormat.of(format, WireOptions.defaults());
-            T sample = type.type().cast(file.contains("full") ? Samples.full(type) : Samples.minimal(type));
+            T sample = type.type().cast(file.contains("full") ? Samples.full(type, version) : Samples.minimal(type));
             byte[] now = wire.encoder(type, "t").encode(sample);
             byte[] golden = Golden.read(file, now);
             assertThat(wire.decoder(type).decode(golden)).isEqualTo(new Decoded.Value<>(sample));

@@ -44,6 +44,16 @@ final class Samples {
         };
     }
 
+    /** What a release of another version could say of the same record. */
+    static SpecificRecord full(RecordType<?> type, int version) {
+        SpecificRecord record = full(type);
+        if (record instanceof Prompt prompt && version < 2) {
+            prompt.setSessionTurn(null);
+            prompt.setSessionEnd(false);
+        }
+        return record;
+    }
+
     static SpecificRecord minimal(RecordType<?> type) {
         return switch (type.name()) {
             case "prompt" -> Prompt.newBuilder().setPrompt("Once upon a time").build();
@@ -112,6 +122,8 @@ final class Samples {
                 .setPriority(-3L)
                 .setDeadlineMs(60_000L)
                 .setSessionId("s-9")
+                .setSessionTurn(3L)
+                .setSessionEnd(true)
                 .setUser("someone")
                 .setMetadata(metadata)
                 .build();
