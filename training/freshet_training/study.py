@@ -203,8 +203,11 @@ def report(found, scale, folder, command):
     runs = [r for rs in found.values() for r in rs]
     tokens = {o: max((r["tokens"] for r in runs if r["origin"] == o), default=0) for o in ("scratch", "converted")}
     seeds = sorted({r["seed"] for r in runs})
-    rows = [f"| {f.name} | {spread(found.get((f.name, 'scratch')))} | {spread(found.get((f.name, 'converted')), 'after_swap')} | "
-            f"{spread(found.get((f.name, 'converted')))} |" for f in forms()]
+    rows = []
+    for f in forms():
+        converted = found.get((f.name, "converted"))
+        after = ("the parent", "the parent") if f.kind == "softmax" else (spread(converted, "after_swap"), spread(converted))
+        rows.append(f"| {f.name} | {spread(found.get((f.name, 'scratch')))} | {after[0]} | {after[1]} |")
     wanted = 2 * (2 * len(forms()) - 1)
     missing = (f"\n**The study is not complete**: {len(runs)} of {wanted} runs (two seeds) have been made; the others read \"not run\".\n"
                if len(runs) < wanted else "")
@@ -225,7 +228,8 @@ it compares with nothing outside this table.
 
 `flash_local` is Loc, `flash_local augmented` Loc+Conv, `flash_global augmented` the paper's full method; `Loc+Gro` is the same without the
 convolution, with a learned alpha. `linformer` is the causal substitute of [maths.md](../maths.md), not the original. The parent of a conversion is
-the softmax model of the same seed; alpha and convolution start at zero there, and alpha at one from scratch.
+the softmax model of the same seed; alpha and convolution start at zero there, and alpha at one from scratch. So all augmented forms of a
+conversion begin as the same model, local attention alone, and a short fine-tuning keeps them close together.
 
 From scratch:
 
