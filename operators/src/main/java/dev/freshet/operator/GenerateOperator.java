@@ -8,12 +8,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.RejectedExecutionException;
+import org.apache.flink.api.common.TaskInfo;
 import org.apache.flink.api.common.operators.MailboxExecutor;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.state.OperatorStateStore;
 import org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer;
-import org.apache.flink.core.io.SimpleVersionedSerialization;
+import org.apache.flink.runtime.execution.CancelTaskException;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.runtime.state.KeyedStateBackend;
 import org.apache.flink.runtime.state.StateInitializationContext;
@@ -23,6 +24,7 @@ import org.apache.flink.streaming.api.operators.BoundedOneInput;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.api.operators.StreamOperatorParameters;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.streaming.runtime.tasks.mailbox.TaskMailbox;
 import org.apache.flink.util.clock.Clock;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -43,12 +45,12 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
 
     private static final long serialVersionUID = 1L;
     private static final Logger LOG = LoggerFactory.getLogger(GenerateOperator.class);
-    private static final String VERSION_ONE_STATE = "in-flight";
 
     private final transient MailboxExecutor mailbox;
     private final transient Clock clock;
     private final OperatorOptions options;
     private final ModelLoader loader;
+    private final boolean bounded;
 
     private transient @Nullable ServedModel served;
     private transient @Nullable Serving serving;
@@ -62,15 +64,22 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
     private transient InFlights restored = InFlights.NONE;
     private transient boolean stepping;
     private transient boolean holdsSnapshot;
+    private transient boolean isRestored;
+    private transient @Nullable CommonEnd commonEnd;
     private transient int arrivals;
     private transient int deferred;
 
     GenerateOperator(
-            StreamOperatorParameters<Outbound> parameters, OperatorOptions options, ModelLoader loader, Clock clock) {
+            StreamOperatorParameters<Outbound> parameters,
+            OperatorOptions options,
+            ModelLoader loader,
+            boolean bounded,
+            Clock clock) {
         super(parameters);
         this.mailbox = parameters.getMailboxExecutor();
         this.options = options;
         this.loader = loader;
+        this.bounded = bounded;
         this.clock = clock;
     }
 
@@ -97,8 +106,9 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
                     clock,
                     getMetricGroup());
         }
-        if (context.isRestored()) {
-            List<InFlight> held = new ArrayList<>(versionOne(store));
+        isRestored = context.isRestored();
+        if (isRestored) {
+            List<InFlight> held = new ArrayList<>(VersionOne.take(store));
             sequences.get().forEach(held::add);
             restored = new InFlights(held, sessions == null ? Map.of() : sessions.restore());
             for (byte[] bytes : ids.get()) {
@@ -112,21 +122,6 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
         recentIdsState = ids;
         cancelledIdsState = cancels;
         recentIds = recent;
-    }
-
-    /** Takes the sequences out of the state of version 1, which held them as bytes under another name. */
-    private static List<InFlight> versionOne(OperatorStateStore store) throws Exception {
-        if (!store.getRegisteredStateNames().contains(VERSION_ONE_STATE)) {
-            return List.of();
-        }
-        ListState<byte[]> state =
-                store.getListState(new ListStateDescriptor<>(VERSION_ONE_STATE, BytePrimitiveArraySerializer.INSTANCE));
-        List<InFlight> sequences = new ArrayList<>();
-        for (byte[] bytes : state.get()) {
-            sequences.add(SimpleVersionedSerialization.readVersionAndDeSerialize(new VersionOne(), bytes));
-        }
-        state.clear();
-        return sequences;
     }
 
     @Override
@@ -158,6 +153,16 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
             wake();
         }
         getProcessingTimeService().registerTimer(nextTick(), this::tick);
+        // Behind a network input barriers come as records, which a task that ends does not read any more.
+        if (bounded && !getOperatorConfig().isChainStart()) {
+            TaskInfo task = getRuntimeContext().getTaskInfo();
+            commonEnd = new CommonEnd(
+                    getRuntimeContext().getGlobalAggregateManager(),
+                    task.getIndexOfThisSubtask(),
+                    task.getNumberOfParallelSubtasks(),
+                    isRestored,
+                    clock);
+        }
     }
 
     private @Nullable BlackBox openBlackBox() {
@@ -190,7 +195,7 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
             return;
         }
         while (!serving().hasRoom()) {
-            mailbox.yield();
+            work();
         }
         serving().submit(admitted);
         wake();
@@ -209,7 +214,7 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
 
     private void post() {
         try {
-            mailbox.execute(this::step, "engine step");
+            steps().execute(this::step, "engine step");
         } catch (RejectedExecutionException e) {
             // The task ends; what is in flight is in the last checkpoint.
             LOG.debug("The mailbox takes no more steps", e);
@@ -217,10 +222,35 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
     }
 
     /**
+     * Executor of the lowest priority. Flink runs all mails of an operator's own priority before it takes a savepoint with which
+     * a job is stopped, and steps beget steps: they would all be made first.
+     */
+    private MailboxExecutor steps() {
+        return getContainingTask().getMailboxExecutorFactory().createExecutor(TaskMailbox.MIN_PRIORITY);
+    }
+
+    /**
      * One mail: a step of the engine, unless slots are free and records keep coming, which then are let in first. A step is put
      * off for at most as many records as there are slots.
      */
     private void step() throws Exception {
+        boolean filling =
+                arrivals > 0 && deferred < options.slots() && serving().hasFreeSlots();
+        arrivals = 0;
+        if (filling) {
+            deferred++;
+        } else {
+            deferred = 0;
+            advance();
+        }
+        if (serving().isIdle()) {
+            stepping = false;
+        } else {
+            post();
+        }
+    }
+
+    private void advance() throws Exception {
         if (holdsSnapshot) {
             // Flink has its own list by now; the copies of the states need not stay until the next checkpoint.
             Objects.requireNonNull(inFlightState).clear();
@@ -229,19 +259,22 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
             }
             holdsSnapshot = false;
         }
-        boolean filling =
-                arrivals > 0 && deferred < options.slots() && serving().hasFreeSlots();
-        arrivals = 0;
-        if (filling) {
-            deferred++;
-        } else {
-            deferred = 0;
-            serving().step();
+        serving().step();
+    }
+
+    /** Makes a step where mails with steps do not run, and lets timers have their turn. */
+    private void work() throws Exception {
+        requireLife();
+        advance();
+        while (mailbox.tryYield()) {
+            requireLife();
         }
-        if (serving().isIdle()) {
-            stepping = false;
-        } else {
-            post();
+    }
+
+    /** A task that is cancelled would otherwise go on as long as the engine has steps to make. */
+    private void requireLife() {
+        if (getContainingTask().isCanceled()) {
+            throw new CancelTaskException();
         }
     }
 
@@ -277,10 +310,31 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
     }
 
     @Override
-    public void endInput() throws Exception {
-        while (!serving().isIdle()) {
-            mailbox.yield();
+    public void notifyCheckpointComplete(long checkpointId) throws Exception {
+        super.notifyCheckpointComplete(checkpointId);
+        if (commonEnd != null) {
+            commonEnd.checkpointed();
         }
+    }
+
+    /**
+     * Works off what is in flight. The input of a job that is stopped with draining ends here too, but must be worked off before
+     * its savepoint; that of a bounded job ends by itself, and its end may take long, so that checkpoints have their turn in it.
+     */
+    @Override
+    public void endInput() throws Exception {
+        if (commonEnd == null) {
+            while (!serving().isIdle()) {
+                work();
+            }
+            return;
+        }
+        MailboxExecutor mails = steps();
+        while (!serving().isIdle()) {
+            requireLife();
+            mails.yield();
+        }
+        commonEnd.await(mails::yield, getProcessingTimeService());
     }
 
     @Override
@@ -291,6 +345,11 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
 
     @Override
     public void close() throws Exception {
+        if (commonEnd != null
+                && !getContainingTask().isCanceled()
+                && !getContainingTask().isFailing()) {
+            commonEnd.leave();
+        }
         if (blackBox != null) {
             blackBox.close();
         }

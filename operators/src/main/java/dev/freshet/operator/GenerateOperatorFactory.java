@@ -18,18 +18,29 @@ public final class GenerateOperatorFactory extends AbstractStreamOperatorFactory
 
     private final OperatorOptions options;
     private final ModelLoader loader;
+    private final boolean bounded;
 
-    /** Creates a factory. */
+    /** Creates a factory of operators whose input goes on for ever. */
     public GenerateOperatorFactory(OperatorOptions options, ModelLoader loader) {
+        this(options, loader, false);
+    }
+
+    /**
+     * Creates a factory.
+     *
+     * @param bounded whether the input ends by itself, so that the operators end together; see {@link CommonEnd}
+     */
+    public GenerateOperatorFactory(OperatorOptions options, ModelLoader loader, boolean bounded) {
         this.options = options;
         this.loader = loader;
+        this.bounded = bounded;
         this.chainingStrategy = ChainingStrategy.ALWAYS;
     }
 
     @Override
     @SuppressWarnings("unchecked")
     public <T extends StreamOperator<Outbound>> T createStreamOperator(StreamOperatorParameters<Outbound> parameters) {
-        return (T) new GenerateOperator(parameters, options, loader, SystemClock.getInstance());
+        return (T) new GenerateOperator(parameters, options, loader, bounded, SystemClock.getInstance());
     }
 
     @Override

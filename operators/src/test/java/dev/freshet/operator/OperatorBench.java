@@ -208,7 +208,7 @@ final class OperatorBench implements AutoCloseable {
         @SuppressWarnings("unchecked")
         public <T extends StreamOperator<Outbound>> T createStreamOperator(
                 StreamOperatorParameters<Outbound> parameters) {
-            return (T) new GenerateOperator(parameters, options, loader(fingerprint), clock);
+            return (T) new GenerateOperator(parameters, options, loader(fingerprint), false, clock);
         }
 
         @Override

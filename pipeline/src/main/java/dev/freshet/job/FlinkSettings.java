@@ -29,9 +29,9 @@ public final class FlinkSettings {
         s.put("execution.checkpointing.interval", millis(checkpoints.interval()));
         s.put("execution.checkpointing.timeout", millis(checkpoints.timeout()));
         s.put("execution.checkpointing.max-concurrent-checkpoints", "1");
-        // Where a subtask of a bounded job is done before the others, Flink makes no checkpoint until all are: the list
-        // of recent ids
-        // is a union. That is no failure.
+        // The subtasks of a bounded job end together, but not at the same instant, and a checkpoint between two ends
+        // cannot
+        // be completed: the list of recent ids is a union. That is no failure.
         s.put(
                 "execution.checkpointing.tolerable-failed-checkpoints",
                 options.input().bounded() ? String.valueOf(Integer.MAX_VALUE) : "3");

@@ -16,6 +16,7 @@ import java.util.Properties;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.connector.sink2.Sink;
+import org.apache.flink.api.connector.source.Source;
 import org.apache.flink.api.java.functions.KeySelector;
 import org.apache.flink.configuration.ReadableConfig;
 import org.apache.flink.connector.base.DeliveryGuarantee;
@@ -100,7 +101,11 @@ public final class GenerateJob {
     static void define(
             StreamExecutionEnvironment env, JobOptions options, ModelLoader model, Sink<Outbound> outcomeSink) {
         SingleOutputStreamOperator<Outbound> outcomes = requests(env, options)
-                .transform("generate", RecordTypes.OUTBOUND, new GenerateOperatorFactory(operator(options), model))
+                .transform(
+                        "generate",
+                        RecordTypes.OUTBOUND,
+                        new GenerateOperatorFactory(
+                                operator(options), model, options.input().bounded()))
                 .uid(OPERATOR_UID);
         // The union with control records is no keyed stream; the operator looks sessions up by itself.
         OneInputTransformation<?, ?> generate = (OneInputTransformation<?, ?>) outcomes.getTransformation();
@@ -178,7 +183,7 @@ public final class GenerateJob {
                 options.conversations());
     }
 
-    private static KafkaSource<Inbound> source(
+    private static Source<Inbound, ?, ?> source(
             JobOptions options, String topic, KafkaRecordDeserializationSchema<Inbound> records) {
         JobOptions.Input input = options.input();
         KafkaSourceBuilder<Inbound> builder = KafkaSource.<Inbound>builder()
@@ -197,7 +202,10 @@ public final class GenerateJob {
         if (!options.kafka().containsKey("isolation.level")) {
             builder.setProperty("isolation.level", "read_committed");
         }
-        return (input.bounded() ? builder.setBounded(OffsetsInitializer.latest()) : builder).build();
+        return input.bounded()
+                ? new BoundedSource<>(
+                        builder.setBounded(OffsetsInitializer.latest()).build())
+                : builder.build();
     }
 
     private static Sink<Outbound> outcomeSink(JobOptions options) {
