@@ -219,7 +219,8 @@ public final class GenerateJob {
                 Transactions.prefix(options.name()),
                 options.kafka(),
                 records.topics(),
-                options.output().deadLetters());
+                options.output().deadLetters(),
+                new JobLease.Place(options.name(), options.input().topic()));
     }
 
     /** The stock exactly-once sink. */

@@ -158,8 +158,9 @@ public record JobOptions(
      * @param exactlyOnce whether outcomes are written in transactions
      * @param transactionTimeout after which the broker gives a transaction up
      * @param outage longest interruption after which no outcome may be lost
+     * @param strict whether a broker whose transactions are older than KIP-890 is refused instead of warned of
      */
-    public record Delivery(boolean exactlyOnce, Duration transactionTimeout, Duration outage) {}
+    public record Delivery(boolean exactlyOnce, Duration transactionTimeout, Duration outage, boolean strict) {}
 
     /**
      * When and where progress is kept.
@@ -303,7 +304,8 @@ public record JobOptions(
         return new Delivery(
                 s.choice("delivery.guarantee", Guarantee.EXACTLY_ONCE, Guarantee.class) == Guarantee.EXACTLY_ONCE,
                 s.duration("delivery.transaction-timeout", Duration.ofMinutes(15), SECOND),
-                s.duration("delivery.outage", Duration.ofSeconds(30), Duration.ZERO));
+                s.duration("delivery.outage", Duration.ofSeconds(30), Duration.ZERO),
+                s.flag("delivery.strict", false));
     }
 
     private enum Guarantee {

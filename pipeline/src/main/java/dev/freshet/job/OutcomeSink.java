@@ -24,6 +24,7 @@ import org.apache.flink.core.io.SimpleVersionedSerializer;
 import org.apache.flink.streaming.api.connector.sink2.CommittableMessage;
 import org.apache.flink.streaming.api.connector.sink2.SupportsPostCommitTopology;
 import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.util.IOUtils;
 import org.apache.flink.util.clock.SystemClock;
 import org.apache.kafka.common.TopicPartition;
 
@@ -46,6 +47,7 @@ final class OutcomeSink
     private final HashMap<String, String> client;
     private final ArrayList<String> topics;
     private final String deadLetters;
+    private final JobLease.Place lease;
 
     /**
      * Wraps a sink.
@@ -55,18 +57,21 @@ final class OutcomeSink
      * @param client properties for Kafka clients
      * @param topics every topic that it writes to
      * @param deadLetters which of them holds dead letters
+     * @param lease what keeps a second job of this name away
      */
     OutcomeSink(
             KafkaSink<Outbound> kafka,
             String prefix,
             Map<String, String> client,
             List<String> topics,
-            String deadLetters) {
+            String deadLetters,
+            JobLease.Place lease) {
         this.kafka = kafka;
         this.prefix = prefix;
         this.client = new HashMap<>(client);
         this.topics = new ArrayList<>(topics);
         this.deadLetters = deadLetters;
+        this.lease = lease;
     }
 
     @Override
@@ -82,7 +87,15 @@ final class OutcomeSink
                 recovered.stream().map(OutcomeSinkState::kafka).toList();
         List<Sent> sent = recovered.stream().flatMap(s -> s.sent().stream()).toList();
         OutputLog log = new OutputLog(client, topics, deadLetters, SystemClock.getInstance());
+        JobLease held = new JobLease(
+                client,
+                lease,
+                context.getJobInfo().getJobId().toString(),
+                context.getTaskInfo().getIndexOfThisSubtask() == 0,
+                SystemClock.getInstance());
         try {
+            // The Kafka writer aborts open transactions of this name when it is made, whoever writes into them.
+            held.acquire();
             Map<TopicPartition, Long> from = log.ends();
             return new OutcomeWriter(
                     sink.restoreWriter(context, states),
@@ -92,15 +105,16 @@ final class OutcomeSink
                                     context.getTaskInfo().getAttemptNumber(),
                                     channel()),
                     log,
+                    held,
                     from,
                     sent,
                     context);
         } catch (InterruptedException e) {
-            log.close();
+            IOUtils.closeAllQuietly(held, log);
             Thread.currentThread().interrupt();
             throw new IOException("stopped while reading the ends of the output topics", e);
         } catch (IOException | RuntimeException e) {
-            log.close();
+            IOUtils.closeAllQuietly(held, log);
             throw e;
         }
     }

@@ -46,6 +46,7 @@ final class OutcomeWriter
     private final PrecommittingStatefulSinkWriter<Outbound, KafkaWriterState, KafkaCommittable> kafka;
     private final ReadableBackchannel<Sent.Transaction> channel;
     private final OutputLog log;
+    private final JobLease lease;
     private final ProcessingTimeService timers;
     private final Counter missing;
     private final Counter committed;
@@ -67,12 +68,14 @@ final class OutcomeWriter
             PrecommittingStatefulSinkWriter<Outbound, KafkaWriterState, KafkaCommittable> kafka,
             ReadableBackchannel<Sent.Transaction> channel,
             OutputLog log,
+            JobLease lease,
             Map<TopicPartition, Long> from,
             List<Sent> restored,
             WriterInitContext context) {
         this.kafka = kafka;
         this.channel = channel;
         this.log = log;
+        this.lease = lease;
         this.from = from;
         this.restored = new ArrayList<>(restored);
         this.timers = context.getProcessingTimeService();
@@ -82,6 +85,12 @@ final class OutcomeWriter
         if (!restored.isEmpty()) {
             timers.registerTimer(timers.getCurrentProcessingTime(), this::reconcile);
         }
+        beat(0);
+    }
+
+    private void beat(long time) {
+        lease.beat();
+        timers.registerTimer(timers.getCurrentProcessingTime() + JobLease.BEAT_MILLIS, this::beat);
     }
 
     @Override
@@ -239,6 +248,6 @@ final class OutcomeWriter
 
     @Override
     public void close() throws Exception {
-        IOUtils.closeAll(kafka, channel, log);
+        IOUtils.closeAll(kafka, channel, log, lease);
     }
 }

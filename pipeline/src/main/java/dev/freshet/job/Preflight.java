@@ -70,7 +70,7 @@ public final class Preflight {
             Node broker = anyBroker(admin);
             if (options.delivery().exactlyOnce()) {
                 requirePatientBroker(admin, broker);
-                warnOfOldTransactions(admin);
+                checkTransactionVersion(admin);
             }
             requireTopics(admin);
         } catch (KafkaException e) {
@@ -139,17 +139,26 @@ public final class Preflight {
         }
     }
 
-    private static void warnOfOldTransactions(Admin admin) {
+    private void checkTransactionVersion(Admin admin) {
+        String warning;
         try {
             FinalizedVersionRange version = get(admin.describeFeatures().featureMetadata())
                     .finalizedFeatures()
                     .get("transaction.version");
-            String warning = oldTransactions(version == null ? 0 : version.maxVersionLevel());
-            if (warning != null) {
-                LOG.warn(warning);
-            }
+            warning = oldTransactions(version == null ? 0 : version.maxVersionLevel());
         } catch (ExecutionException | TimeoutException e) {
-            LOG.warn("Cannot read the broker's transaction.version: {}", reason(e));
+            warning = "The broker does not tell its transaction.version: " + reason(e) + ".";
+        }
+        refuseOrWarn(options.delivery().strict(), warning);
+    }
+
+    /** Where the job must be strict, a doubt is a reason not to start. */
+    static void refuseOrWarn(boolean strict, @Nullable String warning) {
+        if (warning != null && strict) {
+            throw new ConfigError("Cannot deliver exactly once: expected transaction.version 2 under delivery.strict,"
+                    + " got less or no answer. " + warning);
+        } else if (warning != null) {
+            LOG.warn(warning);
         }
     }
 

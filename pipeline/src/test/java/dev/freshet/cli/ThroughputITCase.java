@@ -3,7 +3,7 @@ package dev.freshet.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.freshet.job.EmbeddedKafka;
+import dev.freshet.harness.SharedKafka;
 import dev.freshet.job.JobOptions;
 import dev.freshet.job.LocalJob;
 import dev.freshet.job.Preflight;
@@ -25,8 +25,6 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -44,23 +42,10 @@ class ThroughputITCase {
     @TempDir
     private static Path directory;
 
-    @SuppressWarnings("NullAway.Init") // Started before any test.
-    private static EmbeddedKafka kafka;
-
-    @BeforeAll
-    static void start() throws Exception {
-        kafka = EmbeddedKafka.start(directory);
-    }
-
-    @AfterAll
-    static void stop() {
-        kafka.close();
-    }
-
     private static JobOptions options(int slots) {
         Map<String, String> values = new LinkedHashMap<>();
         values.put("job.name", "slots" + slots);
-        values.put("kafka.bootstrap.servers", kafka.bootstrapServers());
+        values.put("kafka.bootstrap.servers", SharedKafka.bootstrapServers());
         values.put("model.directory", "none");
         values.put("engine.slots", String.valueOf(slots));
         values.put("input.topic", "prompts" + slots);

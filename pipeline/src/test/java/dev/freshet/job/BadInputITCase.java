@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.freshet.harness.SharedKafka;
 import dev.freshet.model.TestModels;
 import dev.freshet.schema.Completion;
 import dev.freshet.schema.Prompt;
@@ -19,7 +20,6 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -36,27 +36,18 @@ class BadInputITCase {
     @TempDir
     private static Path directory;
 
-    @SuppressWarnings("NullAway.Init") // Started before any test.
-    private static EmbeddedKafka kafka;
-
     /** One input: its bytes, how it was sent, and the code that it must get; null for a completion with a text. */
     private record Input(byte @Nullable [] value, Map<String, byte[]> headers, long timestamp, @Nullable String code) {}
 
     @BeforeAll
     static void start() throws Exception {
-        kafka = EmbeddedKafka.start(directory);
         TestModels.write(directory.resolve("model"), TestModels.TINY);
-    }
-
-    @AfterAll
-    static void stop() {
-        kafka.close();
     }
 
     private static JobOptions options(String name, String format) {
         Map<String, String> values = new LinkedHashMap<>();
         values.put("job.name", name);
-        values.put("kafka.bootstrap.servers", kafka.bootstrapServers());
+        values.put("kafka.bootstrap.servers", SharedKafka.bootstrapServers());
         values.put("model.directory", directory.resolve("model").toString());
         values.put("limits.record", "64 kb");
         values.put("limits.prompt-tokens", "64");
@@ -77,7 +68,7 @@ class BadInputITCase {
         JobOptions options = options(name, format);
         Preflight.run(options);
         try (KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(
-                Map.of("bootstrap.servers", kafka.bootstrapServers(), "max.request.size", 4 << 20),
+                Map.of("bootstrap.servers", SharedKafka.bootstrapServers(), "max.request.size", 4 << 20),
                 new ByteArraySerializer(),
                 new ByteArraySerializer())) {
             for (Input input : inputs) {

@@ -3,43 +3,27 @@ package dev.freshet.job;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.freshet.harness.SharedKafka;
 import dev.freshet.request.ConfigError;
-import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.locks.LockSupport;
 import org.apache.kafka.clients.admin.Admin;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** What a job cannot keep its promises with is refused before it starts, in words that name the cure. */
 class PreflightITCase {
 
-    @SuppressWarnings("NullAway.Init") // Started before any test.
-    private static EmbeddedKafka kafka;
-
-    @BeforeAll
-    static void start(@TempDir Path directory) throws Exception {
-        kafka = EmbeddedKafka.start(directory, Map.of("transaction.max.timeout.ms", "1800000"));
-    }
-
-    @AfterAll
-    static void stop() {
-        kafka.close();
-    }
-
     private static JobOptions options(Map<String, String> more) {
-        Map<String, String> values =
-                new HashMap<>(Map.of("kafka.bootstrap.servers", kafka.bootstrapServers(), "model.directory", "none"));
+        Map<String, String> values = new HashMap<>(
+                Map.of("kafka.bootstrap.servers", SharedKafka.bootstrapServers(), "model.directory", "none"));
         values.putAll(more);
         return JobOptions.of(values);
     }
 
     private static Set<String> topics() throws Exception {
-        try (Admin admin = Admin.create(Map.<String, Object>of("bootstrap.servers", kafka.bootstrapServers()))) {
+        try (Admin admin = Admin.create(Map.<String, Object>of("bootstrap.servers", SharedKafka.bootstrapServers()))) {
             return admin.listTopics().names().get();
         }
     }
@@ -62,10 +46,10 @@ class PreflightITCase {
 
     @Test
     void theBrokerMustAllowTheTimeout() {
-        assertThatThrownBy(() -> Preflight.run(options(Map.of("delivery.transaction-timeout", "31 min"))))
+        assertThatThrownBy(() -> Preflight.run(options(Map.of("delivery.transaction-timeout", "25 h"))))
                 .isInstanceOf(ConfigError.class)
-                .hasMessageContaining("transaction.max.timeout.ms (1800000 ms)")
-                .hasMessageContaining("1860000 ms");
+                .hasMessageContaining("transaction.max.timeout.ms (86400000 ms)")
+                .hasMessageContaining("90000000 ms");
     }
 
     @Test
@@ -81,6 +65,18 @@ class PreflightITCase {
         assertThat(Preflight.oldTransactions(1)).isNotNull();
         assertThat(Preflight.oldTransactions(2)).isNull();
         assertThat(Preflight.oldTransactions(3)).isNull();
+    }
+
+    @Test
+    void strictDeliveryRefusesWhereOthersAreWarned() {
+        String old = Preflight.oldTransactions(1);
+        Preflight.refuseOrWarn(false, old);
+        Preflight.refuseOrWarn(true, null);
+        assertThatThrownBy(() -> Preflight.refuseOrWarn(true, old))
+                .isInstanceOf(ConfigError.class)
+                .hasMessageContaining("transaction.version 1");
+        // The embedded broker has the new transactions.
+        Preflight.run(options(Map.of("input.topic", "strict", "delivery.strict", "true")));
     }
 
     @Test

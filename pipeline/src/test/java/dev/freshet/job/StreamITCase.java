@@ -2,10 +2,13 @@ package dev.freshet.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.freshet.harness.HashChainLoader;
+import dev.freshet.harness.SharedKafka;
 import dev.freshet.model.Model;
 import dev.freshet.model.TestModels;
 import dev.freshet.operator.ModelLoader;
 import dev.freshet.operator.ServedModel;
+import dev.freshet.operator.StoredSequences;
 import dev.freshet.schema.Completion;
 import dev.freshet.schema.Prompt;
 import dev.freshet.schema.TokenChunk;
@@ -23,9 +26,9 @@ import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The real job with a real model against a real broker: what do its topics hold after a failure, a crash and a stop? */
@@ -33,6 +36,7 @@ class StreamITCase {
 
     private static final int RECORDS = 500;
     private static final int PARTITIONS = 4;
+    private static final int SLOTS = 8;
     private static final Duration POLL = Duration.ofMillis(100);
     private static final AtomicBoolean ARMED = new AtomicBoolean();
     private static final AtomicInteger STEPS = new AtomicInteger();
@@ -40,15 +44,11 @@ class StreamITCase {
     @TempDir
     private static Path directory;
 
-    @SuppressWarnings("NullAway.Init") // Started before any test.
-    private static EmbeddedKafka kafka;
-
     @SuppressWarnings("NullAway.Init") // Filled before any test.
     private static Map<String, Completion> undisturbed;
 
     @BeforeAll
     static void runUndisturbed() throws Exception {
-        kafka = EmbeddedKafka.start(directory);
         TestModels.write(directory.resolve("model"), new TestModels.Shape("relu+", 400, 2, 16, 3, 512, 1));
         JobOptions options = options("quiet", 1, true);
         feed(options);
@@ -58,19 +58,14 @@ class StreamITCase {
         undisturbed = topics.completions;
     }
 
-    @AfterAll
-    static void stop() {
-        kafka.close();
-    }
-
     private static JobOptions options(String name, int parallelism, boolean bounded, String... more) {
         Map<String, String> values = new LinkedHashMap<>();
         values.put("job.name", name);
         values.put("job.parallelism", String.valueOf(parallelism));
-        values.put("kafka.bootstrap.servers", kafka.bootstrapServers());
+        values.put("kafka.bootstrap.servers", SharedKafka.bootstrapServers());
         values.put("model.directory", directory.resolve("model").toString());
         values.put("model.threads", "1");
-        values.put("engine.slots", "8");
+        values.put("engine.slots", String.valueOf(SLOTS));
         values.put("input.topic", name + ".prompts");
         values.put("input.start", "earliest");
         values.put("input.bounded", String.valueOf(bounded));
@@ -248,6 +243,8 @@ class StreamITCase {
             awaitOutcomes(options, job, 200);
             savepoint = job.stop();
         }
+        // Nothing is finished first: what is in flight goes with the savepoint.
+        assertThat(StoredSequences.in(savepoint).sequences()).isGreaterThanOrEqualTo(SLOTS);
         try (LocalJob job = start(options, slow)) {
             assertThat(job.resumedFrom()).contains(savepoint.substring(savepoint.lastIndexOf('/')));
             awaitOutcomes(options, job, RECORDS);
@@ -347,6 +344,63 @@ class StreamITCase {
         assertThat(law.inputs()).isEqualTo(3 * sessions);
     }
 
+    /**
+     * One subtask has little to do and the other a long text. After the end of the input the process goes down, then one subtask
+     * fails alone; the little one must wait for the other, checkpoints must go on, and the job must come to its end in spite of
+     * transactions that last a quarter of an hour.
+     */
+    @Test
+    @Timeout(120)
+    void theTailOfABoundedJobIsCheckpointedAndEndsAfterRestarts() throws Exception {
+        JobOptions options = options(
+                "tail",
+                2,
+                true,
+                "chunks.topic",
+                "none",
+                "metrics.topic",
+                "none",
+                "flink.jobmanager.execution.failover-strategy",
+                "region");
+        String checkpoints = FlinkSettings.checkpoints(
+                options, directory.resolve("checkpoints").toString());
+        int tokens = 1000;
+        HashChainLoader chain = new HashChainLoader(3000, 1100);
+        try (TestTopics topics = new TestTopics(options)) {
+            for (int i = 0; i < 10; i++) {
+                Prompt prompt = TestTopics.prompt("s" + i, "short");
+                prompt.setMaxTokens(4L);
+                topics.send(0, topics.encoded(prompt));
+            }
+            Prompt text = TestTopics.prompt("long", "long");
+            text.setMaxTokens((long) tokens);
+            text.setTemperature(0.0);
+            text.setIgnoreEos(true);
+            topics.send(1, topics.encoded(text));
+            STEPS.set(0);
+            ARMED.set(false);
+            try (LocalJob job = start(options, new Failing(chain, Integer.MAX_VALUE, ""))) {
+                while (STEPS.get() < 250 || RetainedCheckpoints.latest(checkpoints) == null) {
+                    assertThat(job.phase()).isIn(LocalJob.Phase.STARTING, LocalJob.Phase.RUNNING);
+                    Thread.sleep(5);
+                }
+            }
+            assertThat(STEPS.get()).as("the text was in its middle").isLessThan(tokens - 300);
+            ARMED.set(true);
+            finish(options, new Failing(chain, STEPS.get() + 250, checkpoints), 1);
+            assertThat(ARMED).as("the failure was injected").isFalse();
+            // Without checkpoints in the tail the text would have begun again twice.
+            assertThat(STEPS.get()).isLessThan(tokens + 300);
+            Verification law = topics.verify();
+            assertThat(law.holds()).as("%s", law).isTrue();
+            assertThat(law.completions()).isEqualTo(11);
+        }
+        Completion read = Objects.requireNonNull(read(options, 11).completions.get("long"));
+        assertThat(read.getText()).isEqualTo(HashChainLoader.expected("long", tokens));
+        assertThat(read.getMetrics().getRecomputedTokens()).isZero();
+        assertThat(read.getMetrics().getResumedFromCheckpoint()).isEqualTo(2);
+    }
+
     private static void awaitOutcomes(JobOptions options, LocalJob job, int count) throws Exception {
         Topics topics = new Topics();
         try (TopicTail tail = new TopicTail(options, true)) {
@@ -392,8 +446,9 @@ class StreamITCase {
         }
 
         private void failOnce() {
+            int made = STEPS.incrementAndGet();
             if (ARMED.get()
-                    && STEPS.incrementAndGet() > steps
+                    && made > steps
                     && RetainedCheckpoints.latest(checkpoints) != null
                     && ARMED.compareAndSet(true, false)) {
                 throw new IllegalStateException("injected failure");

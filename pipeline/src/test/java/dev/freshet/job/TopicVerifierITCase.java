@@ -3,13 +3,13 @@ package dev.freshet.job;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.freshet.harness.SharedKafka;
 import dev.freshet.operator.Origin;
 import dev.freshet.request.ConfigError;
 import dev.freshet.schema.Failure;
 import dev.freshet.wire.FakeRegistry;
 import dev.freshet.wire.RecordChecksum;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -17,10 +17,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -30,30 +27,17 @@ class TopicVerifierITCase {
     private static final Failure FAILURE = new Failure("INVALID_PARAM", "top_p", "Wrong.", 400);
     private static final AtomicInteger NUMBER = new AtomicInteger();
 
-    @SuppressWarnings("NullAway.Init") // Started before any test.
-    private static EmbeddedKafka kafka;
-
-    @BeforeAll
-    static void start(@TempDir Path directory) throws Exception {
-        kafka = EmbeddedKafka.start(directory);
-    }
-
-    @AfterAll
-    static void stop() {
-        kafka.close();
-    }
-
     private static TestTopics topics(Map<String, String> more) throws Exception {
         int number = NUMBER.incrementAndGet();
         Map<String, String> values = new HashMap<>(Map.of(
                 "kafka.bootstrap.servers",
-                kafka.bootstrapServers(),
+                SharedKafka.bootstrapServers(),
                 "model.directory",
                 "none",
                 "input.topic",
-                "prompts" + number,
+                "law.prompts" + number,
                 "completions.topic",
-                "completions" + number));
+                "law.completions" + number));
         values.putAll(more);
         return new TestTopics(JobOptions.of(values));
     }
@@ -189,8 +173,8 @@ class TopicVerifierITCase {
     void whatIsNotCommittedDoesNotCount() throws Exception {
         try (TestTopics topics = topics(Map.of())) {
             Origin origin = topics.send(0, topics.encoded(TestTopics.prompt("a", "one")));
-            Map<String, Object> client =
-                    Map.of("bootstrap.servers", kafka.bootstrapServers(), "transactional.id", "a-" + NUMBER.get());
+            Map<String, Object> client = Map.of(
+                    "bootstrap.servers", SharedKafka.bootstrapServers(), "transactional.id", "a-" + NUMBER.get());
             try (KafkaProducer<byte[], byte[]> producer =
                     new KafkaProducer<>(client, new ByteArraySerializer(), new ByteArraySerializer())) {
                 producer.initTransactions();
@@ -210,7 +194,7 @@ class TopicVerifierITCase {
     @Test
     void refusesTopicsThatDoNotExist() {
         JobOptions options = JobOptions.of(Map.of(
-                "kafka.bootstrap.servers", kafka.bootstrapServers(),
+                "kafka.bootstrap.servers", SharedKafka.bootstrapServers(),
                 "model.directory", "none",
                 "input.topic", "nowhere"));
         assertThatThrownBy(() -> TopicVerifier.verify(options, 10))

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.freshet.harness.HashChainLoader;
 import dev.freshet.harness.KafkaProxy;
 import dev.freshet.operator.Outbound;
+import dev.freshet.request.ConfigError;
 import dev.freshet.schema.Completion;
 import dev.freshet.schema.Prompt;
 import dev.freshet.wire.Decoded;
@@ -25,6 +26,7 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.apache.flink.api.common.JobID;
 import org.apache.flink.api.connector.sink2.Sink;
+import org.apache.flink.runtime.jobmaster.JobResult;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.TransactionListing;
@@ -368,6 +370,34 @@ class TransactionExpiryITCase {
             await("a reader gets them", () -> written(options, "read_committed") == PROMPTS);
             cluster.cancel(job);
             assertThat(topics.verify().holds()).isTrue();
+        }
+    }
+
+    /** Both would answer every prompt, and each would abort the other's transactions. */
+    @Test
+    void aSecondJobOfTheSameNameIsRefusedAndTheFirstGoesOn() throws Exception {
+        number++;
+        JobOptions options = options(600, 1, Map.of());
+        try (TestTopics topics = new TestTopics(options)) {
+            JobID first = submit(options, false);
+            await("the job runs and its first checkpoints are over", () -> isCheckpointed(first));
+            JobID second = submit(options, false);
+            JobResult result = cluster.await(second);
+            Throwable why = result.getSerializedThrowable()
+                    .orElseThrow()
+                    .deserializeError(TransactionExpiryITCase.class.getClassLoader());
+            assertThat(why).hasRootCauseInstanceOf(ConfigError.class);
+            assertThat(why).rootCause().hasMessageContaining("expected no other of the name " + options.name());
+            send(topics, 0, PROMPTS);
+            await("all outcomes are written", () -> written(options, "read_uncommitted") == PROMPTS);
+            cluster.checkpoint(first);
+            await("all outcomes are committed", () -> written(options, "read_committed") == PROMPTS);
+            cluster.cancel(first);
+            assertThat(topics.verify().holds()).isTrue();
+            // The lease was given back: whoever comes next need not wait for a dead one.
+            JobID third = submit(options, false);
+            await("another job of the name runs", () -> isCheckpointed(third));
+            cluster.cancel(third);
         }
     }
 }
