@@ -249,7 +249,7 @@ class OperatorLifeTest {
     @Test
     @Tag("nightly")
     void manySeedsLoseDoubleAndChangeNothing() throws Exception {
-        live(1_000_000, 20_000);
+        live(Long.getLong("life.first", 1_000_000), Integer.getInteger("life.count", 20_000));
     }
 
     @Nested

@@ -15,6 +15,9 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ListTransactionsOptions;
+import org.apache.kafka.clients.admin.TransactionListing;
+import org.apache.kafka.clients.admin.TransactionState;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -87,6 +90,28 @@ final class BrokerProcess implements AutoCloseable {
             }
         }
         throw new IllegalStateException("The broker does not answer; see " + process.log());
+    }
+
+    /**
+     * Has the broker give up the open transactions of a job, as it does when their time is over.
+     *
+     * @return how many there were
+     */
+    int abortTransactions(String job) throws Exception {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrapServers()))) {
+            List<String> open = admin
+                    .listTransactions(new ListTransactionsOptions().filterStates(List.of(TransactionState.ONGOING)))
+                    .all()
+                    .get()
+                    .stream()
+                    .map(TransactionListing::transactionalId)
+                    .filter(id -> id.startsWith(Transactions.prefix(job)))
+                    .toList();
+            if (!open.isEmpty()) {
+                admin.fenceProducers(open).all().get();
+            }
+            return open.size();
+        }
     }
 
     /** Kills it and starts it again. */

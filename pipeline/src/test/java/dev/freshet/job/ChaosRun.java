@@ -1,14 +1,13 @@
 package dev.freshet.job;
 
 import dev.freshet.harness.HashChainLoader;
-import dev.freshet.harness.JavaProcess;
 import dev.freshet.harness.KafkaProxy;
+import dev.freshet.operator.StoredSequences;
 import dev.freshet.schema.Completion;
 import dev.freshet.wire.Decoded;
 import dev.freshet.wire.RecordDecoder;
 import dev.freshet.wire.RecordType;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -45,28 +44,16 @@ final class ChaosRun implements AutoCloseable {
     private static final int PARTITIONS = 4;
     private static final int TASK_MANAGERS = 2;
     private static final int SLOTS = 2;
-    private static final String SECRET = "zqxjkvsecret";
-    private static final List<String> ANSWERS = List.of(
-            "/overview",
-            "/config",
-            "/jobs/JOB",
-            "/jobs/JOB/config",
-            "/jobs/JOB/plan",
-            "/jobs/JOB/exceptions",
-            "/jobs/JOB/checkpoints",
-            "/jobs/JOB/accumulators",
-            "/jobs/JOB/metrics",
-            "/jobmanager/config",
-            "/jobmanager/environment",
-            "/jobmanager/log",
-            "/taskmanagers");
-
+    private static final int BURST = 1_000;
+    private static final int SLOTS_OF_ENGINE = 128;
+    private static final String JOB = "chaos";
+    static final String SECRET = "zqxjkvsecret";
     private final Path directory;
     private final long seed;
     private final SplittableRandom random;
     private final BrokerProcess broker;
     private final FlinkProcesses flink;
-    private final List<Long> recoveries = new ArrayList<>();
+    private final List<Event> events = new ArrayList<>();
     private int parallelism = 2;
     private @Nullable JobID job;
 
@@ -84,31 +71,43 @@ final class ChaosRun implements AutoCloseable {
         IN_CHECKPOINT,
         /** A task manager dies while tasks are restored from the death of another. */
         IN_RESTORE,
+        /** A task manager dies while the first checkpoint after a death is under way. */
+        FIRST_CHECKPOINT,
         /** A task manager hangs until it is given up, then goes on as if nothing had happened. */
         ZOMBIE,
         /** The broker cannot be reached for a while. */
         OUTAGE,
-        /** The job is stopped with a savepoint and started with another parallelism. */
-        RESCALE
+        /** The broker gives a transaction up whose checkpoint is complete, and every task manager dies. */
+        EXPIRED,
+        /** Every process dies, the broker too. */
+        POWER_OFF,
+        /** The job is stopped with a savepoint and hundreds of sequences in flight, and started with another parallelism. */
+        RESCALE;
+
+        /** Whether tasks die of it, so that what was done after the last checkpoint is done again. */
+        boolean kills() {
+            return this != BROKER && this != OUTAGE && this != RESCALE;
+        }
     }
+
+    /**
+     * A fault that happened.
+     *
+     * @param inFlight what the newest checkpoint, or the savepoint, held
+     * @param recoveryMillis how long it took until completions were committed again
+     */
+    record Event(Fault fault, StoredSequences inFlight, long recoveryMillis) {}
 
     /**
      * What came of a run.
      *
      * @param verification what the topics say
      * @param different completions whose text is not that of an undisturbed run
-     * @param recoveryMillis for each fault, how long it took until completions were committed again
-     * @param leaks logs and REST answers with text of a prompt or a secret, and ports that other machines reach
+     * @param events the faults in their order
+     * @param work tokens that the engines ran
+     * @param leaks logs, metrics and REST answers with text of a prompt or a secret, and ports that other machines reach
      */
-    record Result(Verification verification, long different, List<Long> recoveryMillis, List<String> leaks) {
-
-        /** Returns a quantile of the recovery times, nearest rank. */
-        long recovery(double quantile) {
-            List<Long> sorted = recoveryMillis.stream().sorted().toList();
-            int rank = (int) Math.ceil(quantile * sorted.size());
-            return sorted.isEmpty() ? 0 : sorted.get(Math.max(0, rank - 1));
-        }
-    }
+    record Result(Verification verification, long different, List<Event> events, ChaosWork work, List<String> leaks) {}
 
     ChaosRun(Path directory, long seed) throws Exception {
         this.directory = directory;
@@ -122,13 +121,13 @@ final class ChaosRun implements AutoCloseable {
 
     private JobOptions options(@Nullable String from) {
         Map<String, String> values = new HashMap<>();
-        values.put("job.name", "chaos");
+        values.put("job.name", JOB);
         values.put("job.parallelism", String.valueOf(parallelism));
         values.put("kafka.bootstrap.servers", broker.bootstrapServers());
         values.put("model.directory", "none");
         values.put("chunks.topic", "none");
-        values.put("metrics.topic", "none");
-        values.put("engine.slots", "128");
+        values.put("metrics.interval", "200 ms");
+        values.put("engine.slots", String.valueOf(SLOTS_OF_ENGINE));
         values.put("kafka.ssl.key.password", SECRET);
         values.put("delivery.transaction-timeout", "15 min");
         values.put("checkpoint.interval", "1 s");
@@ -177,7 +176,8 @@ final class ChaosRun implements AutoCloseable {
             admin.createTopics(List.of(
                             new NewTopic(options.input().topic(), PARTITIONS, (short) 1),
                             new NewTopic(options.output().completions().topic(), PARTITIONS, (short) 1),
-                            new NewTopic(options.output().deadLetters(), PARTITIONS, (short) 1)))
+                            new NewTopic(options.output().deadLetters(), PARTITIONS, (short) 1),
+                            new NewTopic("metrics", 1, (short) 1)))
                     .all()
                     .get();
         }
@@ -187,16 +187,22 @@ final class ChaosRun implements AutoCloseable {
                 CommitWatch watch = new CommitWatch(options, PARTITIONS)) {
             awaitFlow(watch);
             List<Long> times = new ArrayList<>();
+            List<StoredSequences> held = new ArrayList<>();
             for (Fault fault : faults) {
                 LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(random.nextInt(2000)));
+                held.add(stored());
                 times.add(System.nanoTime());
                 LOG.warn("{} after {} prompts and {} completions", fault, feeder.sent(), watch.seen());
-                cause(fault);
+                if (fault == Fault.RESCALE) {
+                    held.set(held.size() - 1, rescale(feeder));
+                } else {
+                    cause(fault);
+                }
                 awaitFlow(watch);
             }
             for (int i = 0; i < times.size(); i++) {
                 long until = i + 1 < times.size() ? times.get(i + 1) : System.nanoTime();
-                recoveries.add(watch.recoveryMillis(times.get(i), until));
+                events.add(new Event(faults.get(i), held.get(i), watch.recoveryMillis(times.get(i), until)));
             }
             feeder.finish();
             long expected = feeder.sent();
@@ -208,44 +214,26 @@ final class ChaosRun implements AutoCloseable {
                 LockSupport.parkNanos(1_000_000_000);
                 return still && watch.seen() >= expected - expected / 50 - 1;
             });
-            leaks.addAll(leaks());
+            leaks.addAll(ChaosLeaks.find(directory, flink, String.valueOf(job)));
+            // The last metrics of each engine.
+            LockSupport.parkNanos(1_000_000_000);
         }
-        return new Result(TopicVerifier.verify(options, 20), different(options), List.copyOf(recoveries), leaks);
+        ChaosWork work = ChaosWork.read(options);
+        leaks.addAll(work.leaks());
+        return new Result(TopicVerifier.verify(options, 20), different(options), List.copyOf(events), work, leaks);
     }
 
-    private List<String> leaks() throws Exception {
-        List<String> leaks = new ArrayList<>();
-        if (filesWith(directory.resolve("kafka"), PromptFeeder.CANARY).isEmpty()) {
-            throw new IllegalStateException("The search does not even find the prompts in their topic");
-        }
-        try (Stream<Path> logs = Files.list(directory)) {
-            for (Path log :
-                    logs.filter(file -> file.toString().endsWith(".log")).toList()) {
-                leaks.addAll(filesWith(log, PromptFeeder.CANARY));
-                leaks.addAll(filesWith(log, SECRET));
-            }
-        }
-        for (String path : ANSWERS) {
-            String answer = flink.get(path.replace("JOB", String.valueOf(job)));
-            if (answer.isEmpty() || answer.contains(PromptFeeder.CANARY) || answer.contains(SECRET)) {
-                leaks.add(path + " answers " + answer.length() + " characters");
-            }
-        }
-        for (JavaProcess process : flink.processes()) {
-            process.openToOthers().forEach(address -> leaks.add(address + " of " + process.log()));
-        }
-        return leaks;
-    }
-
-    private static List<String> filesWith(Path root, String text) throws IOException {
-        try (Stream<Path> files = Files.walk(root)) {
-            List<String> found = new ArrayList<>();
-            for (Path file : files.filter(Files::isRegularFile).toList()) {
-                if (Files.readString(file, StandardCharsets.ISO_8859_1).contains(text)) {
-                    found.add(file.getFileName() + " holds " + text);
+    /** What the newest checkpoint holds; it may be deleted while it is read. */
+    private StoredSequences stored() throws IOException {
+        for (int i = 0; ; i++) {
+            String checkpoint = newestCheckpoint();
+            try {
+                return checkpoint == null ? new StoredSequences(0, 0) : StoredSequences.in(checkpoint);
+            } catch (IOException e) {
+                if (i == 20) {
+                    throw e;
                 }
             }
-            return found;
         }
     }
 
@@ -265,62 +253,106 @@ final class ChaosRun implements AutoCloseable {
                 throw new IllegalStateException(
                         "Seed " + seed + ": not within " + patience + ": " + what + "; logs in " + directory);
             }
-            LockSupport.parkNanos(20_000_000);
+            LockSupport.parkNanos(10_000_000);
         }
     }
 
     private void cause(Fault fault) throws Exception {
-        int victim = random.nextInt(TASK_MANAGERS);
+        JobID running = Objects.requireNonNull(job);
+        List<Integer> hosts = flink.hosts(running);
+        int victim = hosts.get(random.nextInt(hosts.size()));
         switch (fault) {
-            case TASK_MANAGER -> {
-                flink.replaceTaskManager(victim);
-                awaitNoticed();
-            }
+            case TASK_MANAGER -> die(victim);
             case JOB_MANAGER -> {
                 flink.replaceJobManager();
-                flink.await(TASK_MANAGERS * SLOTS);
-                start(newestCheckpoint());
+                restart();
             }
             case BROKER -> broker.restart();
             case BEFORE_COMMIT -> {
                 broker.proxy().hold(KafkaProxy.END_TXN);
                 broker.proxy().awaitHeld(60_000);
-                flink.replaceTaskManager(0);
-                flink.replaceTaskManager(1);
+                dieAll();
                 broker.proxy().drop();
                 awaitNoticed();
             }
-            case IN_CHECKPOINT -> {
-                await("a checkpoint is under way", Duration.ofMinutes(1), this::isCheckpointUnderWay);
-                flink.replaceTaskManager(victim);
-                awaitNoticed();
+            case IN_CHECKPOINT -> dieInCheckpoint(victim);
+            case FIRST_CHECKPOINT -> {
+                die(victim);
+                await("all tasks run again", Duration.ofMinutes(2), () -> flink.isRunning(running));
+                dieInCheckpoint(flink.hosts(running).get(0));
             }
             case IN_RESTORE -> {
-                flink.replaceTaskManager(victim);
-                await("tasks are restored", Duration.ofMinutes(1), () -> job != null && !flink.isRunning(job));
-                LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(300 + random.nextInt(700)));
-                flink.replaceTaskManager(1 - victim);
+                die(victim);
+                await("tasks are restored", Duration.ofMinutes(2), () -> flink.tasks(running, "INITIALIZING") > 0);
+                die(flink.hosts(running).get(0));
             }
             case ZOMBIE -> {
                 flink.taskManager(victim).freeze();
-                LockSupport.parkNanos(TimeUnit.SECONDS.toNanos(9));
+                awaitNoticed();
+                // Long enough for others to take over where there are slots for it.
+                long patience = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+                while (System.nanoTime() < patience && !flink.isRunning(running)) {
+                    LockSupport.parkNanos(50_000_000);
+                }
                 flink.taskManager(victim).resume();
             }
             case OUTAGE -> {
                 broker.proxy().cut();
-                LockSupport.parkNanos(TimeUnit.SECONDS.toNanos(5));
+                LockSupport.parkNanos(TimeUnit.SECONDS.toNanos(5 + random.nextInt(10)));
                 broker.proxy().heal();
             }
-            default -> {
-                JobID running = job;
-                if (running == null) {
-                    throw new IllegalStateException("There is no job to rescale");
+            case EXPIRED -> {
+                broker.proxy().hold(KafkaProxy.END_TXN);
+                broker.proxy().awaitHeld(60_000);
+                dieAll();
+                int aborted = broker.abortTransactions(JOB);
+                broker.proxy().drop();
+                if (aborted == 0) {
+                    throw new IllegalStateException("There was no transaction to give up");
                 }
-                String savepoint = flink.stopWithSavepoint(running, directory.resolve("savepoints"));
-                parallelism = parallelism % 3 + 1;
-                start(savepoint);
+                awaitNoticed();
             }
+            case POWER_OFF -> {
+                flink.kill();
+                broker.restart();
+                flink.replaceJobManager();
+                dieAll();
+                restart();
+            }
+            default -> throw new IllegalArgumentException(fault.name());
         }
+    }
+
+    private void die(int taskManager) throws Exception {
+        flink.replaceTaskManager(taskManager);
+        awaitNoticed();
+    }
+
+    private void dieAll() throws Exception {
+        for (int i = 0; i < TASK_MANAGERS; i++) {
+            flink.replaceTaskManager(i);
+        }
+    }
+
+    private void dieInCheckpoint(int taskManager) throws Exception {
+        await("a checkpoint is under way", Duration.ofMinutes(1), this::isCheckpointUnderWay);
+        die(taskManager);
+    }
+
+    /** What a user does when the JobManager is gone and with it the job. */
+    private void restart() throws Exception {
+        flink.await(TASK_MANAGERS * SLOTS);
+        start(newestCheckpoint());
+    }
+
+    /** Fills the engines, moves everything in flight to another parallelism and returns what that was. */
+    private StoredSequences rescale(PromptFeeder feeder) throws Exception {
+        feeder.burst(BURST);
+        LockSupport.parkNanos(1_500_000_000);
+        String savepoint = flink.stopWithSavepoint(Objects.requireNonNull(job), directory.resolve("savepoints"));
+        parallelism = parallelism % 3 + 1;
+        start(savepoint);
+        return StoredSequences.in(savepoint);
     }
 
     /** Waits until the JobManager has seen a death; a task manager that ran no task may die unnoticed. */
@@ -332,13 +364,23 @@ final class ChaosRun implements AutoCloseable {
 
     /** A checkpoint has its folder from the beginning, and its metadata only when it is complete. */
     private boolean isCheckpointUnderWay() throws IOException {
-        try (Stream<Path> files = Files.walk(directory.resolve("checkpoints"), 2)) {
-            return files.anyMatch(file ->
-                    file.getFileName().toString().startsWith("chk-") && !Files.exists(file.resolve("_metadata")));
-        } catch (java.io.UncheckedIOException e) {
-            // An old checkpoint was deleted while the folder was read.
+        Path own = directory.resolve("checkpoints").resolve(JOB).resolve(String.valueOf(job));
+        int complete = 0;
+        int begun = 0;
+        if (!Files.exists(own)) {
             return false;
         }
+        try (Stream<Path> files = Files.list(own)) {
+            for (Path file : files.toList()) {
+                String name = file.getFileName().toString();
+                if (name.startsWith("chk-")) {
+                    int number = Integer.parseInt(name.substring(4));
+                    begun = Math.max(begun, number);
+                    complete = Files.exists(file.resolve("_metadata")) ? Math.max(complete, number) : complete;
+                }
+            }
+        }
+        return begun > complete;
     }
 
     /** Counts the completions that are not what the model writes when nothing happens. */

@@ -14,7 +14,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.apache.flink.api.common.JobID;
@@ -74,6 +76,10 @@ final class FlinkProcesses implements AutoCloseable {
                 List.of("--configDir", directory.resolve("conf").toString(), "--executionMode", "cluster"));
     }
 
+    private static String id(int number) {
+        return "taskmanager-" + number;
+    }
+
     /** The memory keys are those that Flink's shell script computes. */
     private JavaProcess launchTaskManager(int number) throws IOException {
         List<String> arguments =
@@ -87,12 +93,13 @@ final class FlinkProcesses implements AutoCloseable {
                 "taskmanager.memory.jvm-metaspace.size", "192m",
                 "taskmanager.memory.jvm-overhead.min", "64m",
                 "taskmanager.memory.jvm-overhead.max", "64m"));
+        memory.put("taskmanager.resource-id", id(number));
         memory.forEach((key, value) -> {
             arguments.add("-D");
             arguments.add(key + "=" + value);
         });
         return JavaProcess.start(
-                "taskmanager-" + number,
+                id(number),
                 directory,
                 List.of("-Xmx400m", "-XX:MaxDirectMemorySize=256m", OPENS, "--add-modules=jdk.incubator.vector"),
                 "org.apache.flink.runtime.taskexecutor.TaskManagerRunner",
@@ -140,6 +147,39 @@ final class FlinkProcesses implements AutoCloseable {
         return all;
     }
 
+    /** How many tasks of a job are in a state. */
+    int tasks(JobID job, String state) throws InterruptedException, IOException {
+        String answer = get("/jobs/" + job);
+        int count = 0;
+        for (JsonNode vertex :
+                new ObjectMapper().readTree(answer.isEmpty() ? "{}" : answer).path("vertices")) {
+            count += vertex.path("tasks").path(state).asInt();
+        }
+        return count;
+    }
+
+    /** The numbers of the task managers on which tasks of a job run, at least one. */
+    List<Integer> hosts(JobID job) throws InterruptedException, IOException {
+        ObjectMapper json = new ObjectMapper();
+        Set<Integer> hosts = new TreeSet<>();
+        for (JsonNode vertex : json.readTree(get("/jobs/" + job)).path("vertices")) {
+            JsonNode subtasks = json.readTree(
+                    get("/jobs/" + job + "/vertices/" + vertex.path("id").asText()));
+            for (JsonNode subtask : subtasks.path("subtasks")) {
+                String id = subtask.path("taskmanager-id").asText();
+                for (int i = 0; i < taskManagers.size(); i++) {
+                    if (id.equals(id(i))) {
+                        hosts.add(i);
+                    }
+                }
+            }
+        }
+        if (hosts.isEmpty()) {
+            throw new IllegalStateException("No task manager runs a task of job " + job);
+        }
+        return List.copyOf(hosts);
+    }
+
     JobID submit(JobGraph graph) throws Exception {
         try (RestClusterClient<StandaloneClusterId> client = client()) {
             return client.submitJob(graph).get(1, TimeUnit.MINUTES);
@@ -173,6 +213,13 @@ final class FlinkProcesses implements AutoCloseable {
     void replaceJobManager() throws IOException, InterruptedException {
         jobManager.kill();
         jobManager = launchJobManager();
+    }
+
+    /** Kills everything at once, as a power cut does. */
+    void kill() throws InterruptedException {
+        for (JavaProcess process : processes()) {
+            process.kill();
+        }
     }
 
     /** Every process of the cluster. */

@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -32,6 +33,7 @@ final class PromptFeeder implements AutoCloseable {
     private final long pauseNanos;
     private final Thread thread = new Thread(this::run, "prompt-feeder");
     private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
+    private final AtomicLong hurry = new AtomicLong();
     private volatile boolean ending;
     private volatile long sent;
 
@@ -87,12 +89,19 @@ final class PromptFeeder implements AutoCloseable {
                             });
                 }
                 sent = number + 1;
-                LockSupport.parkNanos(pauseNanos);
+                if (hurry.getAndUpdate(left -> Math.max(0, left - 1)) == 0) {
+                    LockSupport.parkNanos(pauseNanos);
+                }
             }
             producer.flush();
         } catch (RuntimeException e) {
             failure.compareAndSet(null, e);
         }
+    }
+
+    /** Sends the next so many without a pause, beside the steady rate. */
+    void burst(int prompts) {
+        hurry.addAndGet(prompts);
     }
 
     /** Prompts sent so far, repetitions not counted. */
