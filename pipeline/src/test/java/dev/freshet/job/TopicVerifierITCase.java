@@ -73,12 +73,12 @@ class TopicVerifierITCase {
 
     @Test
     void aDuplicateIsFoundWhenPartitionsEndAtDifferentTimes() throws Exception {
-        try (TestTopics topics = topics(Map.of())) {
+        try (TestTopics topics = topics(Map.of("kafka.max.poll.records", "50"))) {
             byte[] repeated = topics.encoded(TestTopics.prompt("a", "one"));
             topics.write(topics.answer(topics.send(0, repeated), "a", null));
             topics.send(0, repeated);
             byte[] garbage = {'{'};
-            for (int i = 0; i < 1100; i++) {
+            for (int i = 0; i < 110; i++) {
                 topics.write(topics.letter(topics.send(1, garbage), garbage, null));
             }
             Verification v = topics.verify();
