@@ -246,8 +246,19 @@ final class OutcomeWriter
         }
     };
 
+    /**
+     * Closes everything. What the Kafka writer could not send after its last flush belongs to no checkpoint, and the task has ended by
+     * now, one way or the other: an exception here would only end the whole process, which is what Flink does when the cleaning up after
+     * a fenced task fails.
+     */
     @Override
     public void close() throws Exception {
-        IOUtils.closeAll(kafka, channel, log, lease);
+        try {
+            kafka.close();
+        } catch (IOException | KafkaException e) {
+            LOG.warn("The writer was closed with records that it could not send: {}", e.toString());
+        } finally {
+            IOUtils.closeAll(channel, log, lease);
+        }
     }
 }

@@ -59,7 +59,11 @@ final class ChaosLeaks {
             }
         }
         for (JavaProcess process : flink.processes()) {
-            process.openToOthers().forEach(address -> leaks.add(address + " of " + process.log()));
+            if (process.isAlive()) {
+                process.openToOthers().forEach(address -> leaks.add(address + " of " + process.log()));
+            } else {
+                leaks.add(process.log() + " is of a process that has ended by itself");
+            }
         }
         return leaks;
     }
