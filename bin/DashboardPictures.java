@@ -30,13 +30,20 @@ final class DashboardPictures {
             "generationTokensPerSecond",
             "numRequestsRunning",
             "numRequestsWaiting",
-            "stateSlotsUsed",
             "timeToFirstTokenMsP50",
             "interTokenLatencyMsP50",
-            "specAcceptanceLength",
-            "checkpointedStateBytes");
+            "specAcceptanceLength");
     private static final int WIDTH = 1500;
-    private static final int HEIGHT = 950;
+    private static final int HEIGHT = 880;
+
+    /** Whole names in place of the buttons beside them, which a picture has no use for. */
+    private static final String WHOLE_NAMES = "(() => { const style = document.createElement('style');"
+            + " style.textContent = '.chart .operate, .chart .type-switch { display: none !important }"
+            + " .chart .title .text { overflow: visible !important; max-width: none !important; width: auto !important }';"
+            + " document.head.append(style);"
+            // Names begin with the subtask and the operator, here the same for all.
+            + " for (const t of document.querySelectorAll('.chart .title .text'))"
+            + " t.textContent = t.textContent.replace('0.generate.llm.', ''); })()";
 
     private DashboardPictures() {}
 
@@ -74,7 +81,9 @@ final class DashboardPictures {
             for (String metric : METRICS) {
                 tab.choose("llm." + metric);
             }
-            // A minute, so that the curves show something.
+            // The drawer over the whole width, and a minute for the curves.
+            tab.evaluate("document.querySelector('.anticon-left').parentElement.click()");
+            tab.evaluate(WHOLE_NAMES);
             tab.pause(60_000);
             tab.save(out.resolve("operator-metrics.png"));
         } finally {
@@ -156,9 +165,11 @@ final class DashboardPictures {
         }
 
         JsonNode evaluate(String script) throws Exception {
-            return call("Runtime.evaluate", Map.of("expression", script, "returnByValue", true))
-                    .path("result")
-                    .path("value");
+            JsonNode answer = call("Runtime.evaluate", Map.of("expression", script, "returnByValue", true));
+            if (answer.has("exceptionDetails")) {
+                throw new IllegalStateException("The page fails: " + answer.path("exceptionDetails"));
+            }
+            return answer.path("result").path("value");
         }
 
         void await(String condition) throws Exception {

@@ -70,4 +70,19 @@ final class Deployed {
         }
         return names;
     }
+
+    /** Every metric of the operator that docs/operations.md describes. */
+    static Set<String> documentedMetrics() throws IOException {
+        Set<String> names = new TreeSet<>();
+        String manual = Files.readString(ROOT.resolve("docs/operations.md"));
+        String table = manual.substring(manual.indexOf("| metric | meaning |"), manual.indexOf("### Alerts"));
+        for (String row : table.lines().skip(2).toList()) {
+            String named = row.startsWith("| ") ? row.substring(0, row.indexOf(" | ", 2)) : "";
+            Matcher matcher = Pattern.compile("`(\\w+)`").matcher(named.replace(" with `finishedReason`", ""));
+            while (matcher.find()) {
+                names.add(matcher.group(1));
+            }
+        }
+        return names;
+    }
 }

@@ -91,6 +91,8 @@ class DeploymentITCase {
             assertThat(Deployed.metricNames()).hasSizeGreaterThan(25);
             assertThat(names).containsAll(Deployed.metricNames());
             String operator = "flink_taskmanager_job_task_operator_";
+            assertThat(Deployed.documentedMetrics()).hasSizeGreaterThan(25).allSatisfy(metric -> assertThat(names)
+                    .anyMatch(name -> name.startsWith(operator + "llm_") && name.endsWith("_" + metric)));
             assertThat(sum(samples, operator + "llm_finishedReason_numRequestsSucceeded"))
                     .isEqualTo(PROMPTS);
             assertThat(sum(samples, operator + "llm_numDeadLettered")).isEqualTo(1);
