@@ -5,11 +5,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -36,6 +40,7 @@ final class BuildKernels {
 
     private static final Pattern ENTRY = Pattern.compile("\\.entry (\\w+)\\(\\s*\\.param \\.align \\d+ \\.b8 \\w+\\[(\\d+)]");
     private static final Pattern KERNEL = Pattern.compile("(?m)^KERNEL\\((\\w+), \\w+, (\\w+)\\)");
+    private static final Pattern INCLUDE = Pattern.compile("(?m)^#include \"(\\w+\\.(?:h|cuh))\"");
     private static final Pattern SPILL = Pattern.compile("([1-9]\\d*) bytes spill");
 
     private final Path sources;
@@ -143,14 +148,28 @@ final class BuildKernels {
         return source.getFileName().toString().replace(".cu", "");
     }
 
-    private String headers(Path folder) throws IOException {
-        StringBuilder all = new StringBuilder();
-        try (Stream<Path> files = Files.list(folder)) {
-            for (Path f : files.filter(f -> f.toString().matches(".*\\.(h|cuh)")).sorted().toList()) {
-                all.append(Files.readString(f));
+    /** Text of a source and of all headers that it includes, directly or not; a change of another header is none to it. */
+    private static String withHeaders(Path source, List<Path> folders) throws IOException {
+        StringBuilder text = new StringBuilder();
+        Deque<Path> left = new ArrayDeque<>(List.of(source));
+        Set<Path> seen = new HashSet<>();
+        while (!left.isEmpty()) {
+            Path file = left.pop();
+            if (!seen.add(file)) {
+                continue;
+            }
+            String content = Files.readString(file);
+            text.append(content);
+            Matcher m = INCLUDE.matcher(content);
+            while (m.find()) {
+                for (Path folder : folders) {
+                    if (Files.exists(folder.resolve(m.group(1)))) {
+                        left.push(folder.resolve(m.group(1)));
+                    }
+                }
             }
         }
-        return all.toString();
+        return text.toString();
     }
 
     private static String sha256(String text) {
@@ -209,15 +228,16 @@ final class BuildKernels {
 
     private Map<String, Entry> compileImages(String nvcc) throws Exception {
         Files.createDirectories(images);
-        String common = headers(sources) + NVCC_FLAGS + TARGETS + call(List.of(nvcc, "--version"));
+        String common = NVCC_FLAGS + "" + TARGETS + call(List.of(nvcc, "--version"));
         List<Job> jobs = new ArrayList<>();
         StringBuilder all = new StringBuilder(common);
         for (Path source : units()) {
-            all.append(Files.readString(source));
+            String text = withHeaders(source, List.of(sources));
+            all.append(text);
             if (!Files.exists(images.resolve(unit(source) + ".compute_80.ptx"))) {
                 Files.deleteIfExists(work.resolve("image-" + unit(source) + ".stamp"));
             }
-            jobs.add(() -> unlessDone("image-" + unit(source), common + Files.readString(source), () -> compileImage(nvcc, source)));
+            jobs.add(() -> unlessDone("image-" + unit(source), common + text, () -> compileImage(nvcc, source)));
         }
         parallel(jobs);
         Map<String, Entry> entries = new TreeMap<>();
@@ -255,20 +275,20 @@ final class BuildKernels {
     }
 
     private Map<String, Entry> compileEmulator(String gxx) throws Exception {
-        String headers = headers(sources) + headers(emulator) + GXX_FLAGS + call(List.of(gxx, "--version"));
+        String common = GXX_FLAGS + call(List.of(gxx, "--version"));
         List<Path> inputs = new ArrayList<>(units());
         try (Stream<Path> files = Files.list(emulator)) {
             files.filter(f -> f.toString().endsWith(".cpp")).sorted().forEach(inputs::add);
         }
         List<Job> jobs = new ArrayList<>();
-        StringBuilder all = new StringBuilder(headers);
+        StringBuilder all = new StringBuilder(common);
         List<String> objects = new ArrayList<>();
         for (Path source : inputs) {
-            String text = Files.readString(source);
+            String text = withHeaders(source, List.of(sources, emulator));
             all.append(text);
             Path object = work.resolve(source.getFileName() + ".o");
             objects.add(object.toString());
-            jobs.add(() -> unlessDone("emulated-" + source.getFileName(), headers + text, () -> {
+            jobs.add(() -> unlessDone("emulated-" + source.getFileName(), common + text, () -> {
                 List<String> command = new ArrayList<>(List.of(gxx));
                 command.addAll(GXX_FLAGS);
                 if (!source.toString().endsWith(".cu")) {

@@ -1,6 +1,7 @@
 package dev.freshet.cuda;
 
 import java.io.PrintStream;
+import java.util.stream.Collectors;
 import org.junit.platform.engine.TestExecutionResult;
 import org.junit.platform.engine.discovery.DiscoverySelectors;
 import org.junit.platform.launcher.LauncherDiscoveryRequest;
@@ -34,7 +35,11 @@ public final class SelectedTests {
                 if (result.getStatus() == TestExecutionResult.Status.FAILED) {
                     String text = result.getThrowable().map(Throwable::toString).orElse("");
                     out.println("FAILED " + test.getDisplayName() + ": "
-                            + text.lines().findFirst().orElse(""));
+                            + text.lines()
+                                    .map(String::strip)
+                                    .filter(line -> !line.isEmpty())
+                                    .limit(3)
+                                    .collect(Collectors.joining(" ")));
                 }
             }
         };
