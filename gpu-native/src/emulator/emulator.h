@@ -174,6 +174,22 @@ static inline float __uint_as_float(uint32_t bits) {
     return value;
 }
 
+static inline long long __double_as_longlong(double value) {
+    long long bits;
+    memcpy(&bits, &value, 8);
+    return bits;
+}
+
+static inline double __longlong_as_double(long long bits) {
+    double value;
+    memcpy(&value, &bits, 8);
+    return value;
+}
+
+static inline int atomicAdd(int* to, int value) {
+    return __atomic_fetch_add(to, value, __ATOMIC_RELAXED);
+}
+
 static inline uint32_t round_bf16(float value) {
     uint32_t bits;
     memcpy(&bits, &value, 4);

@@ -2,18 +2,26 @@
 // JCuda binding runs on it. Test scope only. Module images are accepted by their header: the kernels are those linked into this library.
 #include "emulator.h"
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 using Address = unsigned long long;
 using Handle = void*;
+
+#define CHECK(expression)            \
+    if (int status = (expression)) { \
+        return status;               \
+    }
 
 namespace {
 
@@ -40,9 +48,17 @@ struct Function {
     int maxShared = 48 << 10;
 };
 
+struct Stream;
+
+/** A point in a stream that was recorded; done when everything before it is. */
+struct Mark {
+    Stream* stream;
+    bool done = false;
+};
+
 /** One operation of a stream or a graph. */
 struct Operation {
-    enum Kind { LAUNCH, COPY, FILL } kind;
+    enum Kind { LAUNCH, COPY, FILL, RECORD, WAIT } kind;
     Function* function;
     dim3 grid;
     dim3 block;
@@ -52,18 +68,26 @@ struct Operation {
     const void* from;
     size_t count;
     unsigned value;
+    std::shared_ptr<Mark> mark;
 };
 
 struct Graph {
     std::vector<Operation> operations;
 };
 
+/**
+ * What a stream was given is done as late as the interface allows: when someone waits for it. So memory that is used again too early, and
+ * work that relies on an order nobody asked for, show.
+ */
 struct Stream {
     Graph* capture = nullptr;
+    std::deque<Operation> pending;
+    bool launches = false;
 };
 
 struct Event {
     double time = 0;
+    std::shared_ptr<Mark> mark;
 };
 
 std::recursive_mutex lock;
@@ -74,6 +98,10 @@ std::map<Address, size_t> memory;
 size_t used;
 std::map<std::string, Function> functions;
 Stream defaultStream;
+std::vector<Stream*> streams;
+thread_local bool current;
+std::atomic<bool> copiesHeld;
+int allocations;
 int launches;
 
 double now() {
@@ -129,17 +157,53 @@ int execute(const Operation& o) {
     return SUCCESS;
 }
 
+/** Does what is pending in a stream, up to a mark or all. */
+int drain(Stream* s, const Mark* until) {
+    int status = SUCCESS;
+    while (!s->pending.empty() && !(until && until->done)) {
+        Operation o = std::move(s->pending.front());
+        s->pending.pop_front();
+        if (o.kind == Operation::RECORD) {
+            o.mark->done = true;
+        } else if (o.kind == Operation::WAIT) {
+            status = o.mark->done ? SUCCESS : drain(o.mark->stream, o.mark.get());
+        } else {
+            status = execute(o);
+        }
+        if (status) {
+            return status;
+        }
+    }
+    return fault;
+}
+
+int drain_all() {
+    for (Stream* s : streams) {
+        CHECK(drain(s, nullptr));
+    }
+    return fault;
+}
+
 int submit(Handle stream, Operation o) {
     Stream* s = stream ? static_cast<Stream*>(stream) : &defaultStream;
     if (s->capture) {
         s->capture->operations.push_back(std::move(o));
         return SUCCESS;
     }
-    return execute(o);
+    s->launches = s->launches || o.kind == Operation::LAUNCH;
+    s->pending.push_back(std::move(o));
+    return stream ? SUCCESS : drain(s, nullptr);
+}
+
+/** While a test holds copies, whoever waits for a stream without kernels waits on. */
+void hold(const Stream* s) {
+    while (copiesHeld && !s->launches) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
 }
 
 int ready() {
-    return !initialized ? NOT_INITIALIZED : !context ? INVALID_CONTEXT : fault;
+    return !initialized ? NOT_INITIALIZED : !context || !current ? INVALID_CONTEXT : fault;
 }
 
 int copy(Handle stream, void* to, const void* from, size_t bytes) {
@@ -163,10 +227,6 @@ void* host(Address address) {
     GUARD;                      \
     if (int status = ready()) { \
         return status;          \
-    }
-#define CHECK(expression)           \
-    if (int status = (expression)) { \
-        return status;               \
     }
 
 API cuInit(unsigned) {
@@ -217,6 +277,14 @@ API cuDeviceGetAttribute(int* value, int attribute, int) {
         case 97:
             *value = MAX_SHARED;
             break;
+        // The emulator's own, for tests: calls that claimed memory, and whether copies beside the kernels are held.
+        case 10000:
+            *value = allocations;
+            break;
+        case 10001:
+        case 10002:
+            copiesHeld = attribute == 10001;
+            break;
         default:
             *value = 0;
     }
@@ -234,13 +302,14 @@ API cuDevicePrimaryCtxRelease_v2(int) {
     return SUCCESS;
 }
 
-API cuCtxSetCurrent(Handle) {
+API cuCtxSetCurrent(Handle c) {
+    current = c != nullptr;
     return SUCCESS;
 }
 
 API cuCtxSynchronize() {
     READY;
-    return SUCCESS;
+    return drain_all();
 }
 
 API cuMemGetInfo_v2(size_t* free, size_t* total) {
@@ -261,11 +330,13 @@ API cuMemAlloc_v2(Address* address, size_t bytes) {
     *address = reinterpret_cast<Address>(emulator::allocate(bytes));
     memory[*address] = bytes;
     used += bytes;
+    allocations++;
     return SUCCESS;
 }
 
 API cuMemFree_v2(Address address) {
     GUARD;
+    CHECK(drain_all());
     auto i = memory.find(address);
     if (i == memory.end()) {
         return INVALID_VALUE;
@@ -383,27 +454,38 @@ API cuLaunchKernel(Handle function, unsigned gx, unsigned gy, unsigned gz, unsig
 
 API cuStreamCreate(Handle* stream, unsigned) {
     READY;
-    *stream = new Stream;
+    auto* s = new Stream;
+    streams.push_back(s);
+    *stream = s;
     return SUCCESS;
 }
 
 API cuStreamDestroy_v2(Handle stream) {
-    delete static_cast<Stream*>(stream);
-    return SUCCESS;
+    GUARD;
+    auto* s = static_cast<Stream*>(stream);
+    int status = drain(s, nullptr);
+    streams.erase(std::find(streams.begin(), streams.end(), s));
+    delete s;
+    return status;
 }
 
 API cuStreamSynchronize(Handle stream) {
+    auto* s = stream ? static_cast<Stream*>(stream) : &defaultStream;
+    hold(s);
     READY;
-    return stream && static_cast<Stream*>(stream)->capture ? STREAM_CAPTURE_UNSUPPORTED : SUCCESS;
+    return s->capture ? STREAM_CAPTURE_UNSUPPORTED : drain(s, nullptr);
 }
 
-API cuStreamWaitEvent(Handle, Handle, unsigned) {
-    return SUCCESS;
+API cuStreamWaitEvent(Handle stream, Handle event, unsigned) {
+    READY;
+    Operation o{};
+    o.kind = Operation::WAIT;
+    o.mark = static_cast<Event*>(event)->mark;
+    return o.mark ? submit(stream, std::move(o)) : SUCCESS;
 }
 
-API cuStreamQuery(Handle) {
-    READY;
-    return SUCCESS;
+API cuStreamQuery(Handle stream) {
+    return cuStreamSynchronize(stream);
 }
 
 API cuStreamBeginCapture_v2(Handle stream, int) {
@@ -428,10 +510,10 @@ API cuGraphInstantiateWithFlags(Handle* executable, Handle graph, unsigned long 
     return SUCCESS;
 }
 
-API cuGraphLaunch(Handle executable, Handle) {
+API cuGraphLaunch(Handle executable, Handle stream) {
     READY;
     for (const Operation& o : static_cast<Graph*>(executable)->operations) {
-        CHECK(execute(o));
+        CHECK(submit(stream, o));
     }
     return SUCCESS;
 }
@@ -451,17 +533,29 @@ API cuEventCreate(Handle* event, unsigned) {
     return SUCCESS;
 }
 
-API cuEventRecord(Handle event, Handle) {
-    static_cast<Event*>(event)->time = now();
-    return ready();
+API cuEventRecord(Handle event, Handle stream) {
+    READY;
+    auto* s = stream ? static_cast<Stream*>(stream) : &defaultStream;
+    auto* e = static_cast<Event*>(event);
+    e->time = now();
+    e->mark = std::make_shared<Mark>(Mark{s});
+    Operation o{};
+    o.kind = Operation::RECORD;
+    o.mark = e->mark;
+    return submit(stream, std::move(o));
 }
 
-API cuEventQuery(Handle) {
-    return ready();
+API cuEventSynchronize(Handle event) {
+    std::shared_ptr<Mark> mark = static_cast<Event*>(event)->mark;
+    if (mark) {
+        hold(mark->stream);
+    }
+    READY;
+    return mark && !mark->done ? drain(mark->stream, mark.get()) : SUCCESS;
 }
 
-API cuEventSynchronize(Handle) {
-    return ready();
+API cuEventQuery(Handle event) {
+    return cuEventSynchronize(event);
 }
 
 API cuEventElapsedTime(float* milliseconds, Handle from, Handle to) {

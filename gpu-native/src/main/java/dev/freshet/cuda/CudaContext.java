@@ -26,6 +26,7 @@ final class CudaContext implements AutoCloseable {
     private final FaultHandler faults;
     private final Watchdog watchdog;
     private final CUdevice device = new CUdevice();
+    private final CUcontext handle = new CUcontext();
     private final CUstream stream = new CUstream();
     private final List<Address> allocations = new ArrayList<>();
     private final Pointer staging = new Pointer();
@@ -33,6 +34,7 @@ final class CudaContext implements AutoCloseable {
     private int stagedBytes;
     private long claimed;
     private boolean closed;
+    private boolean started;
     private final int maxShared;
 
     CudaContext(long watchdogMillis, FaultHandler faults) {
@@ -40,17 +42,17 @@ final class CudaContext implements AutoCloseable {
         watchdog = new Watchdog(watchdogMillis, faults);
         check(JCudaDriver.cuInit(0), "start the CUDA driver");
         check(JCudaDriver.cuDeviceGet(device, 0), "open CUDA device 0");
-        CUcontext context = new CUcontext();
-        check(JCudaDriver.cuDevicePrimaryCtxRetain(context, device), "open a CUDA context");
-        bindThread(context);
+        check(JCudaDriver.cuDevicePrimaryCtxRetain(handle, device), "open a CUDA context");
+        bindThread();
         check(JCudaDriver.cuStreamCreate(stream, CUstream_flags.CU_STREAM_NON_BLOCKING), "create a CUDA stream");
         check(JCudaDriver.cuMemHostAlloc(staging, STAGING, 0), "claim " + STAGING + " bytes of pinned memory");
         staged = staging.getByteBuffer(0, STAGING).order(ByteOrder.nativeOrder());
         maxShared = attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
     }
 
-    private void bindThread(CUcontext context) {
-        check(JCudaDriver.cuCtxSetCurrent(context), "use the CUDA context");
+    /** Lets the calling thread use the device. */
+    void bindThread() {
+        check(JCudaDriver.cuCtxSetCurrent(handle), "use the CUDA context");
     }
 
     /** Turns a status into an error. */
@@ -101,8 +103,22 @@ final class CudaContext implements AutoCloseable {
         return new long[] {free[0], total[0]};
     }
 
-    /** Claims elements of 4 bytes; their content is undefined. */
+    /** Ends the time in which memory may be claimed. */
+    void started() {
+        started = true;
+    }
+
+    /**
+     * Claims elements of 4 bytes; their content is undefined.
+     *
+     * @throws IllegalStateException after the start
+     */
     DeviceBuffer allocate(long elements, String what) {
+        if (started) {
+            throw new IllegalStateException(
+                    "Cannot claim device memory for " + what + ": expected all of it to be claimed"
+                            + " at the start, got " + elements + " elements after it. Claim them before prepare().");
+        }
         Address address = new Address();
         long bytes = Math.max(4, 4 * elements);
         check(JCudaDriver.cuMemAlloc(address, bytes), "claim " + bytes + " bytes of device memory for " + what);
@@ -166,6 +182,16 @@ final class CudaContext implements AutoCloseable {
         }
     }
 
+    /** Copies the first bytes of a buffer to the host and waits for them; they stay there until the next upload is staged. */
+    ByteBuffer fetch(DeviceBuffer from, int bytes) {
+        from.check(0, (bytes + 3) / 4);
+        ByteBuffer to = stage(bytes);
+        Pointer target = staging.withByteOffset(stagedBytes - bytes);
+        check(JCudaDriver.cuMemcpyDtoHAsync(target, from.address(), bytes, stream), "copy from the device");
+        synchronize();
+        return to;
+    }
+
     /** Waits until the device has done everything it was given. */
     void synchronize() {
         guarded(() -> JCudaDriver.cuStreamSynchronize(stream), "finish the work on the device");
@@ -188,6 +214,7 @@ final class CudaContext implements AutoCloseable {
             return;
         }
         closed = true;
+        JCudaDriver.cuCtxSetCurrent(handle);
         JCudaDriver.cuStreamSynchronize(stream);
         for (Address address : allocations) {
             JCudaDriver.cuMemFree(address);

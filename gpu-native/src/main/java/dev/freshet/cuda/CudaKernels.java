@@ -3,10 +3,13 @@ package dev.freshet.cuda;
 import dev.freshet.kernel.AttentionCall;
 import dev.freshet.kernel.AttentionSpec;
 import dev.freshet.kernel.Buffer;
+import dev.freshet.kernel.Draw;
+import dev.freshet.kernel.Drawn;
 import dev.freshet.kernel.Kernels;
 import dev.freshet.kernel.Matrix;
 import dev.freshet.kernel.MatrixSource;
 import dev.freshet.kernel.Paths;
+import dev.freshet.kernel.StateRegions;
 import dev.freshet.kernel.WeightFormat;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -26,8 +29,8 @@ public final class CudaKernels implements Kernels {
     /** Blocks of an elementwise operation at most; the rest is a loop. */
     private static final int MAX_BLOCKS = 4096;
 
-    private static final int DECODE_ROWS = 8;
-    private static final int VERIFY_ROWS = 32;
+    /** Host objects that a pass copies at most: tokens, positions, angles, segments or paths, rows with logits. */
+    private static final int PASS_OBJECTS = 5;
 
     private final CudaDriver driver;
     private final String form;
@@ -36,7 +39,10 @@ public final class CudaKernels implements Kernels {
     private final PassGraphs graphs;
     private final Launch launch;
     private final Uploads uploads;
+    private final Products products;
     private final CudaAttention attention;
+    private final CudaSampling sampling;
+    private final StateCopies copies;
     private boolean closed;
 
     /**
@@ -54,7 +60,10 @@ public final class CudaKernels implements Kernels {
         graphs = new PassGraphs(context, options.graphs());
         launch = new Launch(context, module, graphs);
         uploads = new Uploads(context);
+        products = new Products(context, launch);
         attention = new CudaAttention(context, launch, uploads);
+        sampling = new CudaSampling(context, launch);
+        copies = new StateCopies(context);
     }
 
     @Override
@@ -108,11 +117,37 @@ public final class CudaKernels implements Kernels {
     }
 
     @Override
+    public boolean draws() {
+        return true;
+    }
+
+    @Override
+    public void prepareDraws(int vocab, int rows) {
+        sampling.prepare(vocab, rows);
+    }
+
+    @Override
+    public List<Drawn> draw(Buffer logits, int vocab, List<Draw> draws) {
+        return sampling.draw(DeviceBuffer.of(logits), vocab, draws);
+    }
+
+    @Override
+    public int[] top(Buffer logits, int vocab, int rows, int k) {
+        return sampling.top(DeviceBuffer.of(logits), vocab, rows, k);
+    }
+
+    @Override
     public void prepare(List<AttentionSpec> layers, int segments, int rows) {
         attention.prepare(layers, rows);
+        int dim = 1;
+        for (AttentionSpec spec : layers) {
+            dim = Math.max(dim, spec.headDim());
+        }
+        uploads.prepare(PASS_OBJECTS, Math.max(rows * dim, StepTables.mostInts(segments, rows)));
+        context.started();
         long[] memory = context.memory();
         LOG.info(
-                "Claimed {} MiB of device memory; {} of {} MiB stay free",
+                "Claimed {} MiB of device memory, all there will be; {} of {} MiB stay free",
                 context.claimedBytes() >> 20,
                 memory[0] >> 20,
                 memory[1] >> 20);
@@ -150,6 +185,11 @@ public final class CudaKernels implements Kernels {
         return graphs.replays();
     }
 
+    /** Graphs that are kept. */
+    int graphs() {
+        return graphs.size();
+    }
+
     /** Host arrays may change between operations outside of a pass. */
     private void beginOperation() {
         if (!graphs.inPass()) {
@@ -175,7 +215,7 @@ public final class CudaKernels implements Kernels {
     private void lookUp(DeviceMatrix table, int[] ids, int rows, Buffer out, boolean add) {
         beginOperation();
         DeviceBuffer onDevice = uploads.ints(ids, rows);
-        launch.of("embed_any_" + suffix(table.format()))
+        launch.of("embed_any_" + table.suffix())
                 .pointer(table.data())
                 .pointer(table.scales())
                 .pointer(onDevice)
@@ -186,56 +226,14 @@ public final class CudaKernels implements Kernels {
                 .run(rows, BLOCK, 0);
     }
 
-    private static String suffix(WeightFormat format) {
-        return switch (format) {
-            case F32 -> "f32";
-            case BF16 -> "bf16";
-            case INT8 -> "int8";
-        };
-    }
-
     @Override
     public void matmul(Matrix w, @Nullable Buffer bias, Buffer x, int rows, Buffer out) {
-        product(DeviceMatrix.of(w), bias, x, rows, out, false);
+        products.run(DeviceMatrix.of(w), bias, x, rows, out, false);
     }
 
     @Override
     public void matmulAdd(Matrix w, @Nullable Buffer bias, Buffer x, int rows, Buffer out) {
-        product(DeviceMatrix.of(w), bias, x, rows, out, true);
-    }
-
-    private void product(DeviceMatrix w, @Nullable Buffer bias, Buffer x, int rows, Buffer out, boolean add) {
-        String type = suffix(w.format());
-        // Shared memory of the kernels for few rows: 128 sums for each part of 256 inputs and each 8 rows.
-        int parts = (w.k() + 255) / 256;
-        boolean verifyFits = 4 * 512 * parts <= context.maxSharedBytes();
-        boolean decodeFits = 512 * parts <= context.maxSharedBytes();
-        int tall = (w.n() + 15) / 16;
-        if (w.format() == WeightFormat.F32) {
-            productParams("matmul_any_f32", w, bias, x, rows, out, add)
-                    .run((w.n() + BLOCK - 1) / BLOCK, (rows + 7) / 8, 1, BLOCK, 0);
-        } else if (rows <= DECODE_ROWS && decodeFits) {
-            productParams("matmul_decode_" + type, w, bias, x, rows, out, add).run(tall, 1, 1, 256, 512 * parts);
-        } else if (rows <= VERIFY_ROWS && verifyFits) {
-            productParams("matmul_verify_" + type, w, bias, x, rows, out, add).run(tall, 1, 1, 256, 4 * 512 * parts);
-        } else {
-            productParams("matmul_prefill_" + type, w, bias, x, rows, out, add)
-                    .run((w.n() + 63) / 64, (rows + 63) / 64, 1, BLOCK, 16384);
-        }
-    }
-
-    private Launch productParams(
-            String kernel, DeviceMatrix w, @Nullable Buffer bias, Buffer x, int rows, Buffer out, boolean add) {
-        return launch.of(kernel)
-                .pointer(w.data())
-                .pointer(w.scales())
-                .pointer(bias == null ? null : DeviceBuffer.of(bias))
-                .pointer(DeviceBuffer.of(x))
-                .pointer(DeviceBuffer.of(out))
-                .i32(rows)
-                .i32(w.n())
-                .i32(w.k())
-                .flag(add);
+        products.run(DeviceMatrix.of(w), bias, x, rows, out, true);
     }
 
     @Override
@@ -331,12 +329,25 @@ public final class CudaKernels implements Kernels {
     @Override
     public void commit(AttentionCall call, Paths paths) {
         beginOperation();
+        copies.awaitBefore(call, paths);
         attention.commit(call, paths);
+    }
+
+    @Override
+    public Runnable beginSave(AttentionSpec spec, Buffer slot, int offset, int tokens, float[] out, int at) {
+        return copies.begin(spec, DeviceBuffer.of(slot), offset, tokens, out, at);
+    }
+
+    @Override
+    public int save(AttentionSpec spec, Buffer slot, int offset, int tokens, float[] out, int at) {
+        beginSave(spec, slot, offset, tokens, out, at).run();
+        return StateRegions.floats(spec, tokens);
     }
 
     @Override
     public void clear(AttentionSpec spec, Buffer slot, int offset, int tokens) {
         DeviceBuffer state = DeviceBuffer.of(slot);
+        copies.await(state);
         if (spec.past() != AttentionSpec.Past.CACHE) {
             context.fill(state, offset, spec.slotFloats(), 0);
             return;
@@ -356,6 +367,7 @@ public final class CudaKernels implements Kernels {
             return;
         }
         closed = true;
+        copies.close();
         graphs.close();
         module.unload();
         context.close();

@@ -29,6 +29,15 @@ record DeviceMatrix(int n, int k, WeightFormat format, DeviceBuffer data, @Nulla
         return 4 * (data.length() + (scales == null ? 0 : scales.length()));
     }
 
+    /** The end of the names of its kernels. */
+    String suffix() {
+        return switch (format) {
+            case F32 -> "f32";
+            case BF16 -> "bf16";
+            case INT8 -> "int8";
+        };
+    }
+
     /** Outputs that are packed together. */
     private static int strip(WeightFormat format) {
         return format == WeightFormat.F32 ? PANEL : TILE;

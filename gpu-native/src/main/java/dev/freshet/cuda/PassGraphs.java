@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
 final class PassGraphs implements AutoCloseable {
 
     /** Most passes that are remembered; the one not used for longest goes. */
-    private static final int CAPACITY = 128;
+    static final int CAPACITY = 128;
 
     private enum Mode {
         /** Launches happen. */
@@ -48,6 +48,11 @@ final class PassGraphs implements AutoCloseable {
     /** Passes that were replayed. */
     long replays() {
         return replays;
+    }
+
+    /** Graphs that are kept. */
+    int size() {
+        return graphs.size();
     }
 
     /** Notes a launch; returns whether it must happen now. */

@@ -1,6 +1,7 @@
 package dev.freshet.cuda;
 
 import dev.freshet.kernel.Buffer;
+import dev.freshet.kernel.Draw;
 import dev.freshet.kernel.Paths;
 import dev.freshet.kernel.Segments;
 import java.nio.ByteBuffer;
@@ -44,6 +45,11 @@ final class StepTables {
 
     static StepTables of(Segments segments, Buffer[] slots, @Nullable Paths accepted) {
         return new StepTables(segments, slots, accepted);
+    }
+
+    /** Elements that the tables of a step of at most so many segments and rows take; paths are no longer than drafts. */
+    static int mostInts(int segments, int rows) {
+        return SEGMENT_INTS * segments + rows * (2 + 3 + Draw.LONGEST_PATH + 1 + 1);
     }
 
     /** Rows of a tile: 1 when every segment has one row. */

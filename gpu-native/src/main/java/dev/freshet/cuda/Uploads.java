@@ -21,6 +21,13 @@ final class Uploads {
         this.context = context;
     }
 
+    /** Claims buffers for as many objects of one pass, of so many elements each. */
+    void prepare(int objects, int elements) {
+        for (int i = 0; i < objects; i++) {
+            buffer(i, elements);
+        }
+    }
+
     /** Forgets what was copied: host objects may have changed since. */
     void forget() {
         known.clear();

@@ -7,6 +7,8 @@ import dev.freshet.attention.AttentionKind;
 import dev.freshet.attention.AttentionOptions;
 import dev.freshet.attention.LayerAttention;
 import dev.freshet.attention.StateLayout;
+import dev.freshet.kernel.Draw;
+import dev.freshet.kernel.DrawRule;
 import dev.freshet.kernel.Paths;
 import dev.freshet.kernel.WeightFormat;
 import dev.freshet.model.Batch;
@@ -15,11 +17,13 @@ import dev.freshet.model.DecoderOptions;
 import dev.freshet.model.ModelConfig;
 import dev.freshet.model.RandomWeights;
 import dev.freshet.model.RopeConfig;
+import dev.freshet.request.SamplingParams;
 import dev.freshet.tensor.DType;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashMap;
@@ -29,7 +33,8 @@ import java.util.Map;
 import java.util.Objects;
 
 /**
- * Whole models with random weights on the device: decoding, verification of drafts and prefill, each beside the copy rate measured in
+ * Whole models with random weights on the device: decoding greedily and
+ * sampling, verification of drafts and prefill, each beside the copy rate measured in
  * the same run. Arguments: --shapes=1b,7b --attention=relu+,softmax --batches=1,8,64,256 --prefill=2048,32768 --json=FILE.
  */
 public final class DeviceBench {
@@ -39,6 +44,10 @@ public final class DeviceBench {
     private static final long SMALL_PROBE_FLOATS = 1L << 16;
     private static final int DRAFT = 16;
     private static final int CHUNK = 64;
+    private static final DrawRule GREEDY =
+            rule(SamplingParams.builder().temperature(0).build());
+    private static final DrawRule WARM =
+            rule(SamplingParams.builder().temperature(0.8).topP(0.95).build());
 
     private final CudaKernels probe;
     private final double copyRate;
@@ -178,9 +187,10 @@ public final class DeviceBench {
                             name, attention, batch, (batch * slotBytes) >> 20);
                     continue;
                 }
-                double plain = time(() -> steps.decode(batch));
+                double plain = time(() -> steps.decode(batch, GREEDY));
                 long bytes = weights(config) * 2 + batch * slotBytes;
                 row(name, attention, "decode", batch, batch, plain, bytes);
+                row(name, attention, "sample", batch, batch, time(() -> steps.decode(batch, WARM)), bytes);
                 if (batch <= 8) {
                     double draft = time(() -> steps.verify(batch, DRAFT));
                     row(name, attention, "verify", batch, batch * DRAFT, draft, bytes);
@@ -233,7 +243,11 @@ public final class DeviceBench {
                 .put("share_of_copy", share);
     }
 
-    /** Steps of one decoder: forward pass with logits on the host, then commit. */
+    private static DrawRule rule(SamplingParams params) {
+        return new DrawRule(params, new int[0], new double[0], new int[0], new int[0]);
+    }
+
+    /** Steps of one decoder: forward pass, a token drawn from every row of logits, commit. */
     private static final class Steps {
         private final Decoder decoder;
         private final Batch batch;
@@ -251,7 +265,7 @@ public final class DeviceBench {
         }
 
         /** One token of every sequence; a softmax cache starts again when it is full. */
-        void decode(int sequences) {
+        void decode(int sequences, DrawRule rule) {
             batch.clear();
             paths.clear();
             for (int s = 0; s < sequences; s++) {
@@ -261,7 +275,19 @@ public final class DeviceBench {
                 positions[s]++;
             }
             decoder.forward(batch);
+            draw(rule);
             decoder.commit(paths);
+        }
+
+        /** A token from every row that has logits; waits for it. */
+        private void draw(DrawRule rule) {
+            List<Draw> draws = new ArrayList<>();
+            for (int row = 0; row < batch.logitRows(); row++) {
+                draws.add(new Draw(row, rule, row, new int[0], false));
+            }
+            if (!draws.isEmpty()) {
+                decoder.draw(draws);
+            }
         }
 
         /** A draft of so many nodes for every sequence, of which one is accepted. */
@@ -282,6 +308,7 @@ public final class DeviceBench {
                 positions[s]++;
             }
             decoder.forward(batch);
+            draw(GREEDY);
             decoder.commit(paths);
         }
 
@@ -312,6 +339,7 @@ public final class DeviceBench {
                 batch.addChunk(0, source, at, n, at + n == length);
                 paths.add(0, chain, n);
                 decoder.forward(batch);
+                draw(GREEDY);
                 decoder.commit(paths);
             }
             decoder.release(0, length);

@@ -62,6 +62,24 @@ final class PassGraphsTest {
     }
 
     @Test
+    void numberOfGraphsHasABound() {
+        int shapes = PassGraphs.CAPACITY + 20;
+        try (CudaKernels kernels = FakeDriver.open(new CudaOptions(60_000, true), FaultHandler.HALT)) {
+            Matrix table = table(kernels);
+            Buffer out = kernels.allocate((long) shapes * DIM);
+            int[] tokens = new int[shapes];
+            for (int rows = 1; rows <= shapes; rows++) {
+                for (int again = 0; again < 2; again++) {
+                    int n = rows;
+                    kernels.pass(() -> kernels.embed(table, tokens, n, out));
+                }
+            }
+            assertThat(kernels.replays()).isEqualTo(shapes);
+            assertThat(kernels.graphs()).isEqualTo(PassGraphs.CAPACITY);
+        }
+    }
+
+    @Test
     void withoutGraphsTheSameResult() {
         try (CudaKernels kernels = FakeDriver.open(new CudaOptions(60_000, false), FaultHandler.HALT)) {
             Matrix table = table(kernels);

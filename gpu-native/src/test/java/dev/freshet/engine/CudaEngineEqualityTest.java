@@ -6,11 +6,13 @@ import dev.freshet.cuda.FakeDriver;
 import dev.freshet.kernel.WeightFormat;
 import dev.freshet.model.Decoder;
 import dev.freshet.model.DecoderOptions;
+import dev.freshet.model.Model;
 import dev.freshet.model.ModelDirectory;
 import dev.freshet.model.TestModels;
 import dev.freshet.request.SamplingParams;
 import dev.freshet.request.SpeculationMode;
 import dev.freshet.sampling.CounterRng;
+import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
@@ -35,6 +37,9 @@ final class CudaEngineEqualityTest {
                 folder.resolve("model"), new TestModels.Shape(kind, 90, 2, 16, 3, 256, 7 + kind.hashCode()));
         Map<String, String> alone = run(model, 1, 64, SpeculationMode.OFF);
         assertThat(alone).hasSize(PROMPTS);
+        assertThat(run(model, 4, 40, SpeculationMode.TREE, true))
+                .as("drawn on the host from the same logits")
+                .isEqualTo(alone);
         assertThat(run(model, PROMPTS, 40, SpeculationMode.OFF))
                 .as("all at once")
                 .isEqualTo(alone);
@@ -44,17 +49,41 @@ final class CudaEngineEqualityTest {
     }
 
     private static Map<String, String> run(Path path, int slots, int prefill, SpeculationMode mode) {
+        return run(path, slots, prefill, mode, false);
+    }
+
+    /** The model as it is, or as if it could not draw; where it can, nobody asks for its logits. */
+    private static Model drawing(Decoder decoder, boolean onHost) {
+        return (Model) Proxy.newProxyInstance(
+                Model.class.getClassLoader(), new Class<?>[] {Model.class}, (proxy, method, arguments) -> {
+                    if (method.getName().equals("draws")) {
+                        return !onHost;
+                    }
+                    assertThat(method.getName().equals("logits") && !onHost)
+                            .as("logits cross the bus")
+                            .isFalse();
+                    return method.invoke(decoder, arguments);
+                });
+    }
+
+    private static Map<String, String> run(
+            Path path, int slots, int prefill, SpeculationMode mode, boolean drawOnHost) {
         Map<String, String> out = new TreeMap<>();
         DecoderOptions options = DecoderOptions.of(slots).withWeights(WeightFormat.BF16);
         try (ModelDirectory directory = ModelDirectory.open(path);
                 Decoder model = Decoder.load(directory, FakeDriver.open(), options)) {
-            Engine engine = new Engine(model, new EngineConfig(100, prefill, Set.of(1), null));
+            Engine engine = new Engine(drawing(model, drawOnHost), new EngineConfig(100, prefill, Set.of(1), null));
             for (int i = 0; i < PROMPTS; i++) {
                 engine.submit(request(i, mode));
             }
             while (!engine.isIdle()) {
                 for (StepResult.Finished f : engine.step().finished()) {
-                    out.put(f.id(), f.reason() + " " + Arrays.toString(f.tokens()));
+                    StringBuilder text = new StringBuilder(f.reason() + " " + Arrays.toString(f.tokens()));
+                    f.logprobs().forEach(l -> text.append(' ')
+                            .append(l.logprob())
+                            .append(Arrays.toString(l.topTokens()))
+                            .append(Arrays.toString(l.topLogprobs())));
+                    out.put(f.id(), text.toString());
                 }
             }
         }
@@ -70,6 +99,14 @@ final class CudaEngineEqualityTest {
                 .maxTokens(4 + i)
                 .seed(1000 + i)
                 .temperature(i % 2)
+                .topP(i % 3 == 0 ? 0.8 : 1)
+                .topK(i % 4 == 1 ? 12 : 0)
+                .minP(i % 5 == 2 ? 0.05 : 0)
+                .repetitionPenalty(i % 3 == 1 ? 1.2 : 1)
+                .frequencyPenalty(i % 6 == 3 ? 0.4 : 0)
+                .logitBias(i % 5 == 4 ? Map.of(4, 1.5, 7, -3.0) : Map.of())
+                .minTokens(i % 4 == 2 ? 3 : 0)
+                .logprobs(i % 3 == 2 ? 4 : -1)
                 .build();
         return new GenerationRequest("p" + i, prompt, params, StopCondition.NONE, mode, 0);
     }

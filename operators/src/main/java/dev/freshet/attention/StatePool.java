@@ -4,6 +4,8 @@ import dev.freshet.kernel.AttentionSpec;
 import dev.freshet.kernel.Buffer;
 import dev.freshet.kernel.Kernels;
 import dev.freshet.kernel.StateRegions;
+import java.util.ArrayList;
+import java.util.List;
 
 /** The slots of all sequences, claimed at start. A slot is zeroed when it is released. Confined to the engine thread. */
 public final class StatePool {
@@ -47,12 +49,20 @@ public final class StatePool {
         return (int) sum;
     }
 
-    /** Copies what a sequence of so many tokens has in its slot, layer after layer; out [floats(tokens)] overwritten. */
-    public void save(int slot, int tokens, float[] out) {
+    /**
+     * Copies what a sequence of so many tokens has in its slot, layer after layer; complete when the returned has run, on whatever thread.
+     *
+     * @param out overwritten, [floats(tokens)]
+     */
+    public Runnable save(int slot, int tokens, float[] out) {
+        List<Runnable> waits = new ArrayList<>();
         int at = 0;
         for (int i = 0; i < layout.layers().size(); i++) {
-            at += kernels.save(layout.layers().get(i), slots[slot], layout.offset(i), tokens, out, at);
+            AttentionSpec layer = layout.layers().get(i);
+            waits.add(kernels.beginSave(layer, slots[slot], layout.offset(i), tokens, out, at));
+            at += StateRegions.floats(layer, tokens);
         }
+        return () -> waits.forEach(Runnable::run);
     }
 
     /** Puts what {@link #save} copied into a slot of zeros. */

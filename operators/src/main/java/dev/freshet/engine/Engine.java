@@ -4,7 +4,6 @@ import dev.freshet.kernel.Paths;
 import dev.freshet.model.Batch;
 import dev.freshet.model.Model;
 import dev.freshet.request.SpeculationMode;
-import dev.freshet.sampling.Logprobs;
 import dev.freshet.sampling.Sampler;
 import dev.freshet.speculative.DraftTree;
 import dev.freshet.speculative.TypicalAcceptance;
@@ -24,7 +23,7 @@ public final class Engine {
     private final Model model;
     private final EngineConfig config;
     private final Scheduler scheduler;
-    private final Sampler sampler;
+    private final Choices choices;
     private final Drafting drafting;
     private final Snapshots snapshots;
     private final Batch batch;
@@ -43,7 +42,7 @@ public final class Engine {
         this.model = model;
         this.config = config;
         scheduler = new Scheduler(model.slots());
-        sampler = new Sampler(model.vocabSize());
+        choices = new Choices(model);
         snapshots = new Snapshots(model);
         drafting = new Drafting(model, config.stepTimer() != null);
         batch = new Batch(model.slots(), model.maxRows(), model.maxLogitRows());
@@ -200,6 +199,7 @@ public final class Engine {
                     .toList());
         }
         model.forward(batch);
+        choices.draw();
         int[] drafted = new int[3];
         List<StepResult.Accepted> accepted = new ArrayList<>();
         List<Sequence> ended = new ArrayList<>();
@@ -256,6 +256,7 @@ public final class Engine {
     private int planStep() {
         plan.clear();
         batch.clear();
+        choices.clear();
         List<Sequence> decoding = new ArrayList<>();
         List<Sequence> prefill = new ArrayList<>();
         for (Sequence s : scheduler.batch()) {
@@ -269,6 +270,7 @@ public final class Engine {
             Sequence s = decoding.get(i);
             int logitRow = batch.addTree(s.slot, s.committed, drafts[i].tokens(), drafts[i].parents());
             plan.add(new Planned(s, drafts[i].size(), logitRow, drafts[i]));
+            choices.add(s, logitRow, drafts[i]);
         }
         int left = Math.min(config.prefillTokens(), model.maxRows() - batch.rows());
         int prompt = 0;
@@ -281,6 +283,7 @@ public final class Engine {
             int n = Math.min(s.pending(), Math.min(left, room));
             int logitRow = batch.addChunk(s.slot, s.tokens, s.committed, n, n == s.pending());
             plan.add(new Planned(s, n, logitRow, null));
+            choices.add(s, logitRow);
             left -= n;
             prompt += n;
         }
@@ -364,7 +367,7 @@ public final class Engine {
 
     /** Draws the next token of a sequence from a logit row; returns it, or -1 after a numeric fault. */
     private int draw(Sequence s, int logitRow) {
-        int token = sampler.sample(model.logits(), logitRow * model.vocabSize(), s.params, s.history, s.forbiddenNow());
+        int token = choices.token(s, logitRow);
         if (token == Sampler.NUMERIC_FAULT) {
             s.fail();
             return -1;
@@ -375,15 +378,7 @@ public final class Engine {
 
     private void take(Sequence s, int logitRow, int token) {
         if (s.params.logprobs() >= 0) {
-            Logprobs logprobs = sampler.logprobs(
-                    model.logits(),
-                    logitRow * model.vocabSize(),
-                    s.params,
-                    s.history,
-                    s.forbiddenNow(),
-                    token,
-                    s.params.logprobs());
-            s.fresh.add(logprobs);
+            s.fresh.add(choices.logprobs(s, logitRow, token));
         }
         s.append(token, model.contextLength());
     }

@@ -65,16 +65,16 @@ final class Snapshots {
             return null;
         }
         float[] values = new float[model.stateFloats(s.committed)];
-        model.saveState(s.slot, s.committed, values);
+        Runnable filled = model.saveState(s.slot, s.committed, values);
         return new SequenceState(
-                model.stateName(), values, s.hidden == null || !s.hiddenReady ? null : s.hidden.clone());
+                model.stateName(), values, s.hidden == null || !s.hiddenReady ? null : s.hidden.clone(), filled);
     }
 
     /** What is kept of a sequence that ended and still has its slot; the hidden state is not that of the last committed token. */
     Continuation keep(Sequence s) {
         float[] values = new float[model.stateFloats(s.committed)];
-        model.saveState(s.slot, s.committed, values);
-        return new Continuation(s.lasting(), s.committed, new SequenceState(model.stateName(), values, null));
+        Runnable filled = model.saveState(s.slot, s.committed, values);
+        return new Continuation(s.lasting(), s.committed, new SequenceState(model.stateName(), values, null, filled));
     }
 
     /** Has a sequence go on from what was kept, where that fits; returns the tokens that need not be run. */

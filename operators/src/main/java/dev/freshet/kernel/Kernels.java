@@ -12,6 +12,9 @@ import org.jspecify.annotations.Nullable;
  */
 public interface Kernels extends AutoCloseable {
 
+    /** Most ids of a row that {@link #top} finds. */
+    int MOST_TOP = 64;
+
     /** Short name: reference, vector or cuda. */
     String name();
 
@@ -36,9 +39,39 @@ public interface Kernels extends AutoCloseable {
     /** Copies floats from the host. */
     void write(float[] source, int at, int count, Buffer target, long offset);
 
+    /** Whether this backend draws tokens itself; where not, they are drawn from the logits on the host. */
+    default boolean draws() {
+        return false;
+    }
+
+    /** Claims what {@link #draw} needs for so many rows of a vocabulary; called once, before {@link #prepare}. */
+    default void prepareDraws(int vocab, int rows) {}
+
     /**
-     * Claims what attention of such layers needs for steps of at most so many segments and rows; called once, before the first step, so
-     * that nothing is allocated later.
+     * Draws a token from each of some rows of logits, docs/maths.md §4.1: the tokens and log-probabilities of the sampler on the host,
+     * to the bit, given the same logits.
+     *
+     * @param logits in, [.., vocab]
+     * @return one answer for each draw
+     */
+    default List<Drawn> draw(Buffer logits, int vocab, List<Draw> draws) {
+        throw new UnsupportedOperationException("these kernels do not draw tokens");
+    }
+
+    /**
+     * Finds the largest logits of rows on a backend that {@link #draws}.
+     *
+     * @param logits in, [rows, vocab], no NaN
+     * @param k number wanted, at most the vocabulary and {@link #MOST_TOP}
+     * @return [rows, k] ids, largest first, equal ones by id
+     */
+    default int[] top(Buffer logits, int vocab, int rows, int k) {
+        throw new UnsupportedOperationException("these kernels do not rank tokens");
+    }
+
+    /**
+     * Claims what attention of such layers needs for steps of at most so many segments and rows; called once, as the last before the
+     * first step: nothing is allocated later.
      */
     default void prepare(List<AttentionSpec> layers, int segments, int rows) {}
 
@@ -135,6 +168,15 @@ public interface Kernels extends AutoCloseable {
             }
         });
         return next[0] - at;
+    }
+
+    /**
+     * Begins {@link #save}: the floats are there when the returned has run, on whatever thread. The sequence may go on meanwhile; out holds
+     * the state of now. A backend with memory of its own may copy beside its other work.
+     */
+    default Runnable beginSave(AttentionSpec spec, Buffer slot, int offset, int tokens, float[] out, int at) {
+        save(spec, slot, offset, tokens, out, at);
+        return () -> {};
     }
 
     /**

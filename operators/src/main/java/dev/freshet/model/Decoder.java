@@ -5,6 +5,8 @@ import dev.freshet.attention.StatePool;
 import dev.freshet.kernel.AttentionCall;
 import dev.freshet.kernel.AttentionSpec;
 import dev.freshet.kernel.Buffer;
+import dev.freshet.kernel.Draw;
+import dev.freshet.kernel.Drawn;
 import dev.freshet.kernel.Kernels;
 import dev.freshet.kernel.Paths;
 import dev.freshet.kernel.Segments;
@@ -40,10 +42,13 @@ public final class Decoder implements Model {
     private final @Nullable AttentionCall[] calls;
     private final @Nullable Buffer lowRank;
     private final @Nullable Buffer gates;
+    private final MedusaHeads medusa;
     private final float[] cosSin;
     private final int[] positions;
     private float[] hostLogits = new float[0];
-    private float[] hostHeads = new float[0];
+    /** Rows of logits that the last pass has made and the host has not. */
+    private int unread;
+
     private final Runnable forwardPass = this::runForward;
     private final Runnable commitPass = this::runCommit;
     private final String stateName;
@@ -86,8 +91,10 @@ public final class Decoder implements Model {
         }
         lowRank = rank == 0 ? null : kernels.allocate((long) rows * rank);
         gates = gateWidth == 0 ? null : kernels.allocate((long) rows * gateWidth);
+        medusa = new MedusaHeads(kernels, weights.medusa(), config, options.maxLogitRows(), picked, normed, logits);
         cosSin = new float[llama ? rows * config.headDim() : 0];
         positions = new int[rows];
+        kernels.prepareDraws(config.vocabSize(), options.maxLogitRows());
         kernels.prepare(specs, options.slots(), rows);
         stateName = kernels.name() + "/" + (options.weights() == null ? "own" : options.weights()) + "/"
                 + pool.layout().fingerprint();
@@ -165,10 +172,7 @@ public final class Decoder implements Model {
         last = batch;
         placeRows(batch.segments(), batch.rows());
         kernels.pass(forwardPass);
-        int n = batch.logitRows();
-        if (n > 0) {
-            hostLogits = kernels.host(logits, n * config.vocabSize(), hostLogits);
-        }
+        unread = batch.logitRows();
     }
 
     private void runForward() {
@@ -280,7 +284,21 @@ public final class Decoder implements Model {
 
     @Override
     public float[] logits() {
+        if (unread > 0) {
+            hostLogits = kernels.host(logits, unread * config.vocabSize(), hostLogits);
+            unread = 0;
+        }
         return hostLogits;
+    }
+
+    @Override
+    public boolean draws() {
+        return kernels.draws();
+    }
+
+    @Override
+    public List<Drawn> draw(List<Draw> draws) {
+        return kernels.draw(logits, config.vocabSize(), draws);
     }
 
     @Override
@@ -330,8 +348,8 @@ public final class Decoder implements Model {
     }
 
     @Override
-    public void saveState(int slot, int tokens, float[] out) {
-        pool.save(slot, tokens, out);
+    public Runnable saveState(int slot, int tokens, float[] out) {
+        return pool.save(slot, tokens, out);
     }
 
     @Override
@@ -351,23 +369,12 @@ public final class Decoder implements Model {
 
     @Override
     public void medusaLogits(float[] states, int rows, float[] out) {
-        int d = config.hidden();
-        int v = config.vocabSize();
-        int k = weights.medusa().size();
-        for (int from = 0; from < rows; from += options.maxLogitRows()) {
-            int n = Math.min(options.maxLogitRows(), rows - from);
-            kernels.write(states, from * d, n * d, picked, 0);
-            for (int h = 0; h < k; h++) {
-                DecoderWeights.MedusaHead head = weights.medusa().get(h);
-                linear(head.residual(), picked, n, normed);
-                kernels.addSilu(picked, normed, n * d, normed);
-                kernels.matmul(head.output(), null, normed, n, logits);
-                hostHeads = kernels.host(logits, n * v, hostHeads);
-                for (int i = 0; i < n; i++) {
-                    System.arraycopy(hostHeads, i * v, out, ((from + i) * k + h) * v, v);
-                }
-            }
-        }
+        medusa.logits(states, rows, out);
+    }
+
+    @Override
+    public int[] medusaTop(float[] states, int rows, int k) {
+        return medusa.top(states, rows, k);
     }
 
     /** What a state slot of this model looks like. */

@@ -1,5 +1,7 @@
 package dev.freshet.model;
 
+import dev.freshet.kernel.Draw;
+import dev.freshet.kernel.Drawn;
 import dev.freshet.kernel.Paths;
 import java.util.List;
 
@@ -30,11 +32,29 @@ public interface Model extends AutoCloseable {
     /** Most rows with logits of one forward pass. */
     int maxLogitRows();
 
-    /** Runs the rows of a batch; reads state, writes none. Logits stay valid until the next call. */
+    /** Runs the rows of a batch; reads state, writes none. Logits stay valid until the next call of this or the heads. */
     void forward(Batch batch);
 
-    /** Logits of the last forward pass, [logit rows, V], in the order of the batch's logit rows. Do not keep or change. */
+    /**
+     * Logits of the last forward pass, [logit rows, V], in the order of the batch's logit rows. Do not keep or change. Where they lie on
+     * a device, the first call after a pass copies them.
+     */
     float[] logits();
+
+    /** Whether {@link #draw} may be called; where not, tokens are drawn from {@link #logits()}. */
+    default boolean draws() {
+        return false;
+    }
+
+    /**
+     * Draws tokens where the logits of the last forward pass are: the tokens and log-probabilities of {@code Sampler}, to the bit.
+     *
+     * @param draws rows to draw from, at most maxLogitRows
+     * @return one answer for each
+     */
+    default List<Drawn> draw(List<Draw> draws) {
+        throw new UnsupportedOperationException("this model does not draw tokens");
+    }
 
     /** Copies the final hidden state [D] of a logit row of the last forward pass. */
     void hidden(int logitRow, float[] out);
@@ -57,8 +77,13 @@ public interface Model extends AutoCloseable {
     /** Floats of the state of a sequence that has committed so many tokens: what it uses of its slot, not the slot. */
     int stateFloats(int tokens);
 
-    /** Copies the state of a sequence that has committed so many tokens; out [stateFloats(tokens)] overwritten. */
-    void saveState(int slot, int tokens, float[] out);
+    /**
+     * Copies the state of a sequence that has committed so many tokens. The copy is complete when the returned has run, which waits where it
+     * must and may run on any thread; the model may go on meanwhile, the copy is that of now.
+     *
+     * @param out overwritten, [stateFloats(tokens)]
+     */
+    Runnable saveState(int slot, int tokens, float[] out);
 
     /** Puts a saved state into a free slot, which then stands where the saved one stood, to the bit. */
     void loadState(int slot, int tokens, float[] values);
@@ -76,6 +101,17 @@ public interface Model extends AutoCloseable {
      * @param out overwritten, [rows, K, V] logits
      */
     void medusaLogits(float[] hidden, int rows, float[] out);
+
+    /**
+     * Runs the Medusa heads where {@link #draws()} says that logits stay on the device.
+     *
+     * @param hidden in, [rows, D] final hidden states
+     * @param k tokens wanted of each head, at most {@link dev.freshet.kernel.Kernels#MOST_TOP}
+     * @return [rows, K, k] most probable tokens, most probable first, equal ones by id
+     */
+    default int[] medusaTop(float[] hidden, int rows, int k) {
+        throw new UnsupportedOperationException("this model does not rank tokens");
+    }
 
     @Override
     void close();

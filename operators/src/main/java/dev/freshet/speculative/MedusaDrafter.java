@@ -1,5 +1,6 @@
 package dev.freshet.speculative;
 
+import dev.freshet.kernel.Kernels;
 import dev.freshet.model.Model;
 import dev.freshet.sampling.TopTokens;
 import java.util.Arrays;
@@ -17,6 +18,12 @@ public final class MedusaDrafter {
     private final TopTokens top = new TopTokens();
     private float[] logits = new float[0];
     private int[] ranked = new int[0];
+
+    /** Whether the device has ranked the tokens of this call; then the best of each head, [rows, K, bestRanks]. */
+    private boolean onDevice;
+
+    private int[] best = new int[0];
+    private int bestRanks;
 
     /**
      * Prepares trees of several sizes.
@@ -61,11 +68,20 @@ public final class MedusaDrafter {
     public DraftTree[] propose(float[] hidden, int rows, int[] roots, TreeShape[] shapesOfRows, int[] maxDepths) {
         int heads = model.medusaHeads();
         int vocab = model.vocabSize();
-        int needed = rows * heads * vocab;
-        if (logits.length < needed) {
-            logits = new float[needed];
+        int ranks = 0;
+        for (int row = 0; row < rows; row++) {
+            ranks = Math.max(ranks, ranks(shapesOfRows[row]));
         }
-        model.medusaLogits(hidden, rows, logits);
+        onDevice = model.draws() && ranks <= Kernels.MOST_TOP;
+        if (onDevice) {
+            best = model.medusaTop(hidden, rows, ranks);
+            bestRanks = ranks;
+        } else {
+            if (logits.length < rows * heads * vocab) {
+                logits = new float[rows * heads * vocab];
+            }
+            model.medusaLogits(hidden, rows, logits);
+        }
         DraftTree[] out = new DraftTree[rows];
         for (int row = 0; row < rows; row++) {
             out[row] = fill(row, roots[row], shapesOfRows[row], maxDepths[row]);
@@ -78,7 +94,7 @@ public final class MedusaDrafter {
         int[] tokens = new int[n];
         int[] parents = new int[n];
         tokens[0] = root;
-        int ranks = Math.min(shape.maxRank() + 1, model.vocabSize());
+        int ranks = ranks(shape);
         if (ranked.length < ranks) {
             ranked = new int[ranks];
         }
@@ -105,9 +121,18 @@ public final class MedusaDrafter {
         return new DraftTree(Arrays.copyOf(tokens, kept), Arrays.copyOf(parents, kept));
     }
 
+    private int ranks(TreeShape shape) {
+        return Math.min(shape.maxRank() + 1, model.vocabSize());
+    }
+
     private void rank(int row, int head, int ranks) {
         int vocab = model.vocabSize();
-        int from = (row * model.medusaHeads() + head) * vocab;
+        int place = row * model.medusaHeads() + head;
+        if (onDevice) {
+            System.arraycopy(best, place * bestRanks, ranked, 0, ranks);
+            return;
+        }
+        int from = place * vocab;
         top.select(logits, from, vocab, ranks, ranked);
     }
 }

@@ -188,7 +188,7 @@ final class SavedStateTest {
         int tokens = 5 * GROUP + GROUP - 1;
         float[] slot = new float[model.stateFloats(tokens)];
         for (int i = 0; i < model.slots(); i++) {
-            model.saveState(i, tokens, slot);
+            model.saveState(i, tokens, slot).run();
             assertThat(Arrays.equals(slot, new float[slot.length])).isTrue();
         }
     }
