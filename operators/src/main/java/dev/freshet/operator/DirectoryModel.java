@@ -70,7 +70,11 @@ public record DirectoryModel(
         return Runtime.getRuntime().availableProcessors();
     }
 
-    /** The directory's name is the model's name. */
+    /** Name of the model that requests and answers use: that of its directory. */
+    public String name() {
+        return name(Path.of(directory));
+    }
+
     static String name(Path path) {
         Path last = path.toAbsolutePath().normalize().getFileName();
         return last == null ? "model" : last.toString();

@@ -3,6 +3,7 @@ package dev.freshet.cli;
 import dev.freshet.request.ConfigError;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -33,13 +34,20 @@ public final class Freshet {
     public static void main(String[] arguments) {
         Terminal terminal = Terminal.standard();
         terminal.eraseStartWarning();
-        if (arguments.length > 0 && LOGGED.contains(arguments[0])) {
+        if (startsCluster(arguments)) {
             WorkDirectory.create();
         }
         int status = run(terminal, arguments);
         terminal.out().flush();
         terminal.err().flush();
         System.exit(status);
+    }
+
+    private static boolean startsCluster(String[] arguments) {
+        return arguments.length > 0
+                && (LOGGED.contains(arguments[0])
+                        || (arguments[0].equals("batch")
+                                && Arrays.stream(arguments).anyMatch(a -> a.startsWith("--cluster"))));
     }
 
     /** Runs one command and returns its exit status. */

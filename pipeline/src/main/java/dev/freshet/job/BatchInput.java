@@ -33,7 +33,12 @@ final class BatchInput implements AutoCloseable {
 
     /** Opens a file; longest is the limit of a line in bytes. */
     BatchInput(Path file, int longest) throws IOException {
-        in = new BufferedInputStream(Files.newInputStream(file), BUFFER);
+        this(Files.newInputStream(file), longest);
+    }
+
+    /** Reads a file that is open, from its beginning. */
+    BatchInput(InputStream file, int longest) throws IOException {
+        in = new BufferedInputStream(file, BUFFER);
         this.longest = longest;
         in.mark(BYTE_ORDER_MARK.length);
         if (Arrays.equals(in.readNBytes(BYTE_ORDER_MARK.length), BYTE_ORDER_MARK)) {

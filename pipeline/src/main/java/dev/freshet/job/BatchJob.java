@@ -55,6 +55,7 @@ public final class BatchJob {
      * @param earlier lines answered by earlier runs
      * @param completed lines that this run completed
      * @param failed lines that this run answered with an error
+     * @param failures their number by error code
      * @param promptTokens tokens of their prompts
      * @param tokens tokens generated for them
      * @param seconds duration of this run so far, loading not counted
@@ -65,10 +66,16 @@ public final class BatchJob {
             long earlier,
             long completed,
             long failed,
+            Map<String, Long> failures,
             long promptTokens,
             long tokens,
             double seconds,
-            double slotFill) {}
+            double slotFill) {
+
+        public Progress {
+            failures = Map.copyOf(failures);
+        }
+    }
 
     /** Creates a job; clock gives the time that answers carry. */
     public BatchJob(Options options, Clock clock) {
@@ -124,7 +131,7 @@ public final class BatchJob {
         BatchRun run = new BatchRun(serving, output, manifest, options.metrics, System::nanoTime);
         int earlier = output.answers();
         long start = System.nanoTime();
-        try (BatchInput lines = new BatchInput(options.input, BatchRun.LINE_BYTES)) {
+        try (BatchInput lines = new BatchInput(options.input, BatchRequests.LINE_BYTES)) {
             BatchRun.Counts counts = run.run(lines, c -> watcher.accept(progress(manifest, earlier, c, start)));
             return progress(manifest, earlier, counts, start);
         }
@@ -136,6 +143,7 @@ public final class BatchJob {
                 earlier,
                 c.completed,
                 c.failed,
+                c.failures,
                 c.promptTokens,
                 c.tokens,
                 (System.nanoTime() - start) / 1e9,

@@ -29,7 +29,8 @@ final class BatchOutput implements AutoCloseable {
     static final String ERRORS = "errors.jsonl";
 
     private static final String LOCK = ".lock";
-    private static final int LONGEST = 32 << 20;
+    /** Longest answer in bytes. */
+    static final int LONGEST = 32 << 20;
 
     private final FileChannel lockFile;
     private final LineLog results;
@@ -49,7 +50,8 @@ final class BatchOutput implements AutoCloseable {
         errors = new LineLog(directory.resolve(ERRORS), LONGEST, this::remember);
     }
 
-    private static FileChannel lock(Path directory) throws IOException {
+    /** Claims a directory for this process until the channel is closed. */
+    static FileChannel lock(Path directory) throws IOException {
         Files.createDirectories(directory);
         FileChannel channel =
                 FileChannel.open(directory.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);

@@ -1,21 +1,15 @@
 package dev.freshet.job;
 
 import dev.freshet.operator.OfflineServing;
-import dev.freshet.request.ErrorCode;
 import dev.freshet.schema.Completion;
 import dev.freshet.schema.Message;
 import dev.freshet.schema.Prompt;
-import dev.freshet.wire.Decoded;
-import dev.freshet.wire.RecordDecoder;
-import dev.freshet.wire.RecordType;
-import dev.freshet.wire.WireFormat;
-import dev.freshet.wire.WireOptions;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.util.Comparator;
+import java.util.Map;
 import java.util.PriorityQueue;
+import java.util.TreeMap;
 import java.util.function.LongSupplier;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Answers the lines of a file that have no answer yet. Lines are read as slots need them, through a window of bounded size in which
@@ -25,9 +19,6 @@ final class BatchRun {
 
     private static final int WINDOW_LINES = 1024;
     private static final long WINDOW_BYTES = 64L << 20;
-    /** Longest line that is read. */
-    static final int LINE_BYTES = 1 << 20;
-
     private static final long DEFAULT_TOKENS = 16;
     private static final long SYNC_NANOS = 1_000_000_000;
 
@@ -39,8 +30,7 @@ final class BatchRun {
     private final BatchManifest manifest;
     private final boolean metrics;
     private final LongSupplier clock;
-    private final RecordDecoder<Prompt> decoder;
-    private final LongHashSet ids = new LongHashSet();
+    private final BatchRequests requests;
     private final PriorityQueue<Waiting> window = new PriorityQueue<>(Comparator.<Waiting>comparingLong(w -> w.priority)
             .thenComparing(Comparator.<Waiting>comparingLong(w -> w.work).reversed())
             .thenComparingLong(w -> w.line));
@@ -55,6 +45,7 @@ final class BatchRun {
     static final class Counts {
         long completed;
         long failed;
+        final Map<String, Long> failures = new TreeMap<>();
         long tokens;
         long promptTokens;
         long steps;
@@ -80,8 +71,7 @@ final class BatchRun {
         this.manifest = manifest;
         this.metrics = metrics;
         this.clock = clock;
-        decoder = WireFormat.of("json", WireOptions.defaults().withMaxBytes(LINE_BYTES))
-                .decoder(RecordType.PROMPT);
+        requests = new BatchRequests(manifest.source());
     }
 
     /** Runs to the end of the input. */
@@ -127,33 +117,15 @@ final class BatchRun {
     }
 
     private void take(BatchInput.Line line) throws IOException {
-        long number = line.number();
-        boolean answered = output.has(number);
-        if (line.tooLong()) {
-            String message = "Cannot read the request: expected a line of at most " + LINE_BYTES
-                    + " bytes, got a longer one. Shorten it.";
-            refuse(answered, null, number, ErrorCode.RECORD_TOO_LARGE, null, message);
+        BatchRequests.Result result = requests.read(line.number(), line.bytes(), line.tooLong());
+        if (output.has(line.number())) {
             return;
         }
-        Decoded<Prompt> decoded = decoder.decode(line.bytes());
-        @Nullable
-        String id = decoded instanceof Decoded.Value<Prompt> value
-                ? value.value().getId()
-                : ((Decoded.Refused<Prompt>) decoded).id();
-        String known = id == null || id.isBlank() ? serving.fallbackId(number) : id;
-        // Two of a million ids share 64 bits of a good hash once in thirty million files.
-        if (!ids.add(OutcomeLedger.hash(known.getBytes(StandardCharsets.UTF_8)))) {
-            String message = "Cannot serve the request: expected an id that no earlier line has, got one again. Give"
-                    + " each line an id of its own.";
-            refuse(answered, known, number, ErrorCode.DUPLICATE_ID_CONFLICT, "custom_id", message);
-        } else if (decoded instanceof Decoded.Value<Prompt> value) {
-            if (!answered) {
-                queue(value.value(), number, line.bytes().length);
-            }
+        if (result instanceof BatchRequests.Request request) {
+            queue(request.prompt(), line.number(), line.bytes().length);
         } else {
-            Decoded.Refused<Prompt> refused = (Decoded.Refused<Prompt>) decoded;
-            ErrorCode code = ErrorCode.valueOf(refused.code());
-            refuse(answered, known, number, code, refused.field(), refused.message());
+            BatchRequests.Refusal refusal = (BatchRequests.Refusal) result;
+            answer(serving.refuse(refusal.id(), line.number(), refusal.code(), refusal.field(), refusal.message()));
         }
     }
 
@@ -181,19 +153,12 @@ final class BatchRun {
         return sum;
     }
 
-    private void refuse(
-            boolean answered, @Nullable String id, long line, ErrorCode code, @Nullable String field, String message)
-            throws IOException {
-        if (!answered) {
-            answer(serving.refuse(id, line, code, field, message));
-        }
-    }
-
     private void answer(Completion completion) throws IOException {
         if (completion.getError() == null) {
             counts.completed++;
         } else {
             counts.failed++;
+            counts.failures.merge(completion.getError().getCode(), 1L, Long::sum);
         }
         if (completion.getUsage() != null) {
             counts.tokens += completion.getUsage().getCompletionTokens();

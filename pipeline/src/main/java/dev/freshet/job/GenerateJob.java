@@ -162,7 +162,8 @@ public final class GenerateJob {
         return spread.union(control.broadcast());
     }
 
-    private static OperatorOptions operator(JobOptions options) {
+    /** What the options tell the operator. */
+    static OperatorOptions operator(JobOptions options) {
         return new OperatorOptions(
                 options.name(),
                 options.engine().slots(),

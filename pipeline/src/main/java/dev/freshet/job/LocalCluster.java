@@ -16,7 +16,7 @@ import org.apache.flink.runtime.minicluster.MiniCluster;
 import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
 
 /** A Flink cluster in this process, with the web dashboard. Thread-safe. */
-public final class LocalCluster implements AutoCloseable {
+public final class LocalCluster implements FlinkCluster {
 
     private final MiniCluster cluster;
     private final URI dashboard;
@@ -53,11 +53,13 @@ public final class LocalCluster implements AutoCloseable {
     }
 
     /** Submits a job and returns its id when the cluster has taken it. */
+    @Override
     public JobID submit(JobGraph graph) throws InterruptedException, ExecutionException {
         return cluster.submitJob(graph).get().getJobID();
     }
 
     /** Where a job stands. */
+    @Override
     public JobStatus status(JobID job) throws InterruptedException, ExecutionException {
         return cluster.getJobStatus(job).get();
     }
@@ -74,6 +76,7 @@ public final class LocalCluster implements AutoCloseable {
     }
 
     /** Waits for the end of a job. */
+    @Override
     public JobResult await(JobID job) throws InterruptedException, ExecutionException {
         return cluster.requestJobResult(job).get();
     }

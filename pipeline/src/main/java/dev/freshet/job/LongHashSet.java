@@ -34,6 +34,12 @@ final class LongHashSet {
         return hash == 0 ? hasZero : table[place(table, hash)] == hash;
     }
 
+    /** Returns the hashes, in no order. */
+    long[] toArray() {
+        // The zero that the table cannot hold is what the copy is filled up with.
+        return Arrays.copyOf(Arrays.stream(table).filter(hash -> hash != 0).toArray(), size + (hasZero ? 1 : 0));
+    }
+
     private void grow() {
         if (table.length == 1 << 30) {
             throw new IllegalStateException("Cannot verify the topics: expected at most " + (1 << 29)

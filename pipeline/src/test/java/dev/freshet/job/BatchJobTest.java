@@ -58,7 +58,7 @@ class BatchJobTest {
         lines.add(BatchFiles.line("id-2", "the same id again", 4));
         lines.add(BatchFiles.line("id-8", "too many tokens", 1_000_000));
         lines.add("{\"prompt\":\"a bare body\",\"max_tokens\":2}\r");
-        lines.add("{\"custom_id\":\"long\",\"body\":{\"prompt\":\"" + "x".repeat(BatchRun.LINE_BYTES) + "\"}}");
+        lines.add("{\"custom_id\":\"long\",\"body\":{\"prompt\":\"" + "x".repeat(BatchRequests.LINE_BYTES) + "\"}}");
         lines.add("{\"custom_id\":\"chat\",\"url\":\"/v1/chat/completions\",\"body\":{\"messages\":"
                 + "[{\"role\":\"user\",\"content\":\"hello\"}],\"max_tokens\":3}}");
         BatchJob.Progress end = run(input(lines), "out", 4, null);
