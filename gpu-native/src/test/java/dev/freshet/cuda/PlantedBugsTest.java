@@ -173,10 +173,10 @@ final class PlantedBugsTest {
                         "expf(decay_of(p, v, v.visible - 1, 0) - decay_of(p, v, max(i - 1, 0), 0))",
                         "retnet"),
                 golden(
-                        "delta rule corrects all nodes at once",
+                        "delta rule scores with keys that are not there yet",
                         "attention_delta.cu",
-                        "            record[p.recordValue + e] = beta * (record[p.recordValue + e] - held);\n        }\n        __syncthreads();",
-                        "            record[p.recordValue + e] = beta * (record[p.recordValue + e] - held);\n        }",
+                        "            key[c] = record[c];\n        }\n        __syncthreads();",
+                        "            key[c] = record[c];\n        }",
                         "gated_deltanet"),
                 golden(
                         "convolution one token late",
@@ -216,7 +216,7 @@ final class PlantedBugsTest {
                         "values before the group are not kept",
                         "attention_commit.cu",
                         "values[i * p.dim + e] = values[(p.group + i) * p.dim + e];",
-                        "",
+                        "values[i * p.dim + e] *= 1.f;",
                         "flash_local-augmented-g8"));
     }
 
@@ -226,7 +226,7 @@ final class PlantedBugsTest {
                         "every token equal to the last kept one is kept",
                         "sample.cuh",
                         "(*ties)-- > 0 ? -weight : 0.0",
-                        "-weight",
+                        "(*ties)-- > -9999 ? -weight : 0.0",
                         SAMPLER),
                 bug("one round of Philox too few", "sample.cuh", "round < 10", "round < 9", SAMPLER),
                 bug(
@@ -262,7 +262,7 @@ final class PlantedBugsTest {
     private static final Set<String> IN_EVERY_BUILD = Set.of(
             "norm without barriers around its sum",
             "rope rotates the other way",
-            "delta rule corrects all nodes at once");
+            "delta rule scores with keys that are not there yet");
 
     @TempDir
     private static Path tools = Path.of("");
