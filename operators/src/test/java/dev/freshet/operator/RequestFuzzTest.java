@@ -27,6 +27,11 @@ final class RequestFuzzTest {
         if (!(decoder.decode(bytes) instanceof Decoded.Value<Prompt> value)) {
             return;
         }
+        String prompt = value.value().getPrompt();
+        if (prompt != null && prompt.contains("!")) {
+            // The tokenizer of these tests fails on purpose there.
+            return;
+        }
         ServingBench bench = new ServingBench(2);
         bench.arrive(value.value());
         bench.arrive(ServingBench.prompt("a neighbour", "neighbour", 5));
