@@ -115,8 +115,8 @@ public final class Engine {
     }
 
     /**
-     * Queues a sequence that goes on from another, room or not: its prompt begins with the tokens that were kept. A state that does
-     * not fit this model is not used.
+     * Queues a sequence that goes on from another, room or not: its prompt begins with the tokens kept. A state that does not fit
+     * this model is not used.
      *
      * @return tokens of the prompt that need not be run
      */

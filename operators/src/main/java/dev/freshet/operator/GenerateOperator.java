@@ -360,7 +360,7 @@ final class GenerateOperator extends AbstractStreamOperator<Outbound>
     }
 
     /** Hands records to Flink. */
-    private final class Emitter implements Serving.Outputs {
+    private final class Emitter implements Outputs {
 
         private final ServedModel model;
 

@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  * The engine as the operator runs it, for requests that come from a file in one process: the same validation, the same texts, the
  * same bits. Confined to one thread.
  */
-public final class OfflineServing implements Serving.Outputs {
+public final class OfflineServing implements Outputs {
 
     private static final byte[] NO_BYTES = {};
 

@@ -8,12 +8,12 @@ import org.jspecify.annotations.Nullable;
 final class Refusals {
 
     private final RecentIds recentIds;
-    private final Serving.Outputs out;
+    private final Outputs out;
     private final Answers answers;
     private final EngineMetrics metrics;
     private final Clock clock;
 
-    Refusals(RecentIds recentIds, Serving.Outputs out, Answers answers, EngineMetrics metrics, Clock clock) {
+    Refusals(RecentIds recentIds, Outputs out, Answers answers, EngineMetrics metrics, Clock clock) {
         this.recentIds = recentIds;
         this.out = out;
         this.answers = answers;

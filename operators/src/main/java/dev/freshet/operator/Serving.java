@@ -7,8 +7,6 @@ import dev.freshet.engine.StepResult;
 import dev.freshet.request.ConfigError;
 import dev.freshet.request.RequestError;
 import dev.freshet.request.RequestValidator;
-import dev.freshet.request.SessionTurn;
-import dev.freshet.schema.Metric;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -47,15 +45,6 @@ final class Serving {
     private @Nullable Long firstArrivalNanos;
     private long lastStepNanos;
     private int lastBusy;
-
-    /** Where records go. */
-    interface Outputs {
-        void outcome(Outbound outcome);
-
-        void chunk(KeyedChunk chunk);
-
-        void metric(Metric metric);
-    }
 
     Serving(
             OperatorOptions options,
@@ -137,7 +126,10 @@ final class Serving {
             refusals.giveUp(flight, null);
             beginNext(flight.ticket);
         } else {
-            restore(running, flight, !session(flight.ticket).last());
+            restore(
+                    running,
+                    flight,
+                    !Objects.requireNonNull(flight.ticket.session()).last());
         }
     }
 
@@ -155,10 +147,6 @@ final class Serving {
                             + " keeps none, got some. Set conversations.enabled to true.");
         }
         return turns;
-    }
-
-    private static SessionTurn session(Ticket ticket) {
-        return Objects.requireNonNull(ticket.session());
     }
 
     /**
@@ -257,7 +245,7 @@ final class Serving {
             return;
         }
         flights.add(sequence, flight);
-        if (conversations.first(session(flight.ticket).id()) == admitted) {
+        if (conversations.first(flight.ticket.key()) == admitted) {
             beginNext(flight.ticket);
         }
     }
@@ -265,7 +253,7 @@ final class Serving {
     /** Begins the first turn of a session that fits it; those before it are answered with what is wrong. */
     private void beginNext(Ticket ticket) {
         Turns conversations = Objects.requireNonNull(turns);
-        Admission.Admitted next = conversations.first(session(ticket).id());
+        Admission.Admitted next = conversations.first(ticket.key());
         while (next != null) {
             String sequence = next.sequence().id();
             Turns.Start start = conversations.start(next);
@@ -277,7 +265,7 @@ final class Serving {
             Flight flight = flights.remove(sequence);
             conversations.end(flight, Turns.withdrawn(sequence));
             refusals.refuse(Admission.Refused.of(flight, ((Turns.Refused) start).error()), flight.ticket.origin());
-            next = conversations.first(session(ticket).id());
+            next = conversations.first(ticket.key());
         }
     }
 
@@ -395,7 +383,7 @@ final class Serving {
             if (flight.ticket.session() == null) {
                 sequences.add(one);
             } else {
-                sessions.put(session(flight.ticket).id(), new ArrayList<>(List.of(one)));
+                sessions.put(flight.ticket.key(), new ArrayList<>(List.of(one)));
             }
             bytes += 4L * (sequence.prompt().length + sequence.output().length);
             bytes += sequence.state() == null ? 0 : sequence.state().bytes();

@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param origin where the request came from
  * @param id id of the request
- * @param key key of its answers: session, else id
+ * @param key key of its answers: id of its session, else its own
  * @param chat whether the answer has the shape of a conversation
  * @param stream whether chunks are emitted
  * @param returnTokenIds whether the answer carries its token ids

@@ -97,11 +97,6 @@ final class Turns {
         return turns == null ? null : turns.peek();
     }
 
-    /** Sessions with a turn in flight. */
-    List<String> active() {
-        return List.copyOf(sessions.keySet());
-    }
-
     /** The turns of a session that wait, in order. */
     List<Admission.Admitted> waiting(String session) {
         List<Admission.Admitted> turns = new ArrayList<>(Objects.requireNonNull(sessions.get(session)));

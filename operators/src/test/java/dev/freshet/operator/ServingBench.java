@@ -16,7 +16,7 @@ import org.apache.flink.util.clock.ManualClock;
 import org.jspecify.annotations.Nullable;
 
 /** A {@link Serving} over the hash-chain model, with its outputs in lists. */
-final class ServingBench implements Serving.Outputs {
+final class ServingBench implements Outputs {
 
     static final String MODEL = "hash-chain";
 
