@@ -92,6 +92,8 @@ final class RunCommand implements Callable<Integer> {
         if (config != null) {
             values.putAll(ConfigFile.read(config, System.getenv()));
         }
+        // Before the options too, so that a model named by a key counts as named.
+        values.putAll(set);
         ParseResult given = spec == null ? null : spec.commandLine().getParseResult();
         if (given != null) {
             model.overlay(values, name -> given.hasMatchedOption(name));

@@ -80,7 +80,6 @@ class CudaStreamITCase {
     private static JavaProcess run(Map<String, String> values) throws Exception {
         List<String> arguments = new ArrayList<>();
         arguments.addAll(List.of("run", "--port", "0", "--kernels", "cuda"));
-        arguments.addAll(List.of("--model", directory.resolve("model").toString()));
         values.forEach((key, value) -> {
             arguments.add("-D");
             arguments.add(key + "=" + value);
