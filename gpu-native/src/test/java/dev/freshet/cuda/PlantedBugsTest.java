@@ -242,10 +242,10 @@ final class PlantedBugsTest {
                         "",
                         SAMPLER),
                 bug(
-                        "one counter of the radix selection is not cleared",
+                        "nucleus of the mass that is to be left out",
                         "sample_draw.cu",
-                        "m->bins[b] = 0;",
-                        "m->bins[b] = b == 255 ? m->bins[b] : 0;",
+                        "double bound = row.topP * weigh(",
+                        "double bound = (1.0 - row.topP) * weigh(",
                         SAMPLER),
                 bug("path of a draft does not count", "sample_edit.cu", "                count++;\n", "", SAMPLER));
     }
