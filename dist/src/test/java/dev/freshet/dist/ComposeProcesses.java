@@ -28,6 +28,7 @@ import org.apache.flink.configuration.GlobalConfiguration;
 import org.apache.flink.runtime.clusterframework.TaskExecutorProcessSpec;
 import org.apache.flink.runtime.clusterframework.TaskExecutorProcessUtils;
 import org.apache.flink.runtime.util.config.memory.ProcessMemoryUtils;
+import org.apache.kafka.clients.admin.Admin;
 
 /**
  * The services of docker-compose.yml as processes of this machine, without Docker: Kafka with the properties that its image makes of
@@ -36,7 +37,7 @@ import org.apache.flink.runtime.util.config.memory.ProcessMemoryUtils;
  */
 final class ComposeProcesses implements AutoCloseable {
 
-    private static final Duration START = Duration.ofMinutes(3);
+    private static final Duration START = Duration.ofMinutes(4);
 
     private final Path directory;
     private final Path flink = Deployed.ROOT.resolve("dist/target/flink");
@@ -104,7 +105,7 @@ final class ComposeProcesses implements AutoCloseable {
         return JobOptions.of(ConfigFile.read(jobConfig(), Map.of()));
     }
 
-    /** Formats and starts the broker as its image does: KAFKA_A_B in the environment is the property a.b. */
+    /** Starts the broker as its image does and waits for it: KAFKA_A_B in the environment is the property a.b. */
     void startKafka() throws Exception {
         Map<String, String> environment = Deployed.environment("kafka");
         StringBuilder properties = new StringBuilder();
@@ -142,6 +143,12 @@ final class ComposeProcesses implements AutoCloseable {
         }
         processes.add(
                 JavaProcess.start("kafka", directory, List.of("-Xmx300m"), "kafka.Kafka", List.of(file.toString())));
+        // The compose file starts the JobManager when the broker is healthy.
+        Map<String, Object> client =
+                Map.of("bootstrap.servers", "127.0.0.1:" + kafkaPort, "default.api.timeout.ms", (int) START.toMillis());
+        try (Admin admin = Admin.create(client)) {
+            admin.describeCluster().nodes().get(START.toSeconds(), TimeUnit.SECONDS);
+        }
     }
 
     /** Starts the JobManager with the command of its service: the job runs in it, and its jar lies in usrlib. */

@@ -44,7 +44,7 @@ class DeploymentITCase {
     /** Reads until so many answers have come. */
     private static List<Completion> answers(JobOptions options, int count) throws Exception {
         List<Completion> answers = new ArrayList<>();
-        long deadline = System.nanoTime() + TimeUnit.MINUTES.toNanos(2);
+        long deadline = System.nanoTime() + TimeUnit.MINUTES.toNanos(4);
         try (TopicTail tail = new TopicTail(options, true)) {
             while (answers.size() < count && System.nanoTime() - deadline < 0) {
                 for (TopicTail.Item item : tail.poll(Duration.ofMillis(200))) {
