@@ -13,6 +13,7 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -39,6 +40,11 @@ class PostureITCase {
         JobOptions options = JobOptions.of(Map.of("kafka.bootstrap.servers", "localhost:1", "model.directory", "none"));
         settings = FlinkSettings.forLocalCluster(FlinkSettings.forJob(options), 0, directory);
         cluster = LocalCluster.start(settings, 1);
+        // For a moment after its start a cluster answers everything with 503: its leader is not known yet.
+        Instant end = Instant.now().plusSeconds(30);
+        while (send("GET", "/overview").statusCode() == 503 && Instant.now().isBefore(end)) {
+            Thread.sleep(20);
+        }
     }
 
     @AfterAll
