@@ -59,7 +59,7 @@ final class BenchCommand implements Callable<Integer> {
             paramLabel = "SECONDS",
             defaultValue = "10",
             description =
-                    "Longest warm-up of a row; it ends earlier, after a third at least, when three batches agree within 3 %."
+                    "Longest warm-up of a row; it ends earlier, after a third at least, when three batches agree within 3 %%."
                             + " Default: 10.")
     private int warmSeconds;
 

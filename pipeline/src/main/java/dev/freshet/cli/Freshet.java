@@ -12,6 +12,8 @@ import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.IExecutionExceptionHandler;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
 
 /** The command line. Exit status: 0 done, 1 failed while running, 2 wrong use or configuration. */
@@ -72,15 +74,25 @@ public final class Freshet {
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .setParameterExceptionHandler((e, args) -> wrongUse(terminal, e))
                 .setExecutionExceptionHandler(failure(terminal));
+        addHelp(line);
         return line.execute(arguments.length == 0 ? new String[] {"help"} : arguments);
+    }
+
+    /** Gives every command that has none the option --help; an inherited one would meet those that picocli's own commands bring. */
+    private static void addHelp(CommandLine line) {
+        CommandSpec spec = line.getCommandSpec();
+        if (spec.findOption("--help") == null) {
+            spec.addOption(OptionSpec.builder("-h", "--help")
+                    .usageHelp(true)
+                    .description("Show this help.")
+                    .build());
+        }
+        line.getSubcommands().values().forEach(Freshet::addHelp);
     }
 
     private static int wrongUse(Terminal terminal, ParameterException e) {
         terminal.note("freshet: " + e.getMessage());
-        terminal.note("Try 'freshet help"
-                + (e.getCommandLine().getParent() == null
-                        ? ""
-                        : " " + e.getCommandLine().getCommandName()) + "'.");
+        terminal.note("Try '" + e.getCommandLine().getCommandSpec().qualifiedName() + " --help'.");
         return WRONG_USE;
     }
 

@@ -122,6 +122,16 @@ class CommandsTest {
     }
 
     @Test
+    void everyCommandExplainsItselfWithoutItsRequiredOptions() {
+        assertThat(Freshet.run(terminal, "--help")).isZero();
+        assertThat(Freshet.run(terminal, "batch", "--help")).isZero();
+        assertThat(Freshet.run(terminal, "bench", "speculative", "-h")).isZero();
+        assertThat(out.toString(StandardCharsets.UTF_8))
+                .contains("Usage: freshet [-h] COMMAND", "Usage: freshet batch", "Usage: freshet bench speculative");
+        assertThat(Freshet.run(terminal, "batch", "--nope")).isEqualTo(Freshet.WRONG_USE);
+    }
+
+    @Test
     void askRefusesToGuessABroker() {
         assertRefused("kafka.bootstrap.servers", "ask", "hello");
     }
